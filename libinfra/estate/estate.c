@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "estate/estate.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+void probe_done(struct probe *p)
+{
+        free(p->path);
+        free(p->expect);
+        free(p->host_header);
+        strlist_done(&p->command);
+}
+
+void origin_done(struct origin *o)
+{
+        free(o->name);
+}
+
+void service_done(struct service *s)
+{
+        for (size_t i = 0; i < s->n_from; i++)
+                origin_done(&s->from[i]);
+        free(s->from);
+        probe_done(&s->probe);
+}
+
+void connection_done(struct connection *c)
+{
+        origin_done(&c->to);
+}
+
+static void services_done(struct service *services, size_t n)
+{
+        for (size_t i = 0; i < n; i++)
+                service_done(&services[i]);
+        free(services);
+}
+
+void container_done(struct container *c)
+{
+        services_done(c->services, c->n_services);
+        for (size_t i = 0; i < c->n_connects; i++)
+                connection_done(&c->connects[i]);
+        for (size_t i = 0; i < c->n_volumes; i++)
+                free(c->volumes[i].path);
+        free(c->connects);
+        free(c->volumes);
+        free(c->after);
+        strlist_done(&c->admins);
+        strlist_done(&c->packages);
+        free(c->name);
+        free(c->profile);
+        free(c->release);
+}
+
+void zone_done(struct zone *z)
+{
+        free(z->name);
+        free(z->interface);
+        free(z->networks);
+}
+
+void upgrade_done(struct upgrade *u)
+{
+        for (size_t i = 0; i < u->n_waves; i++)
+                free(u->waves[i].containers);
+        free(u->waves);
+        free(u->name);
+        free(u->to);
+}
+
+void host_done(struct host *h)
+{
+        services_done(h->services, h->n_services);
+        free(h->resolvers);
+        free(h->name);
+        free(h->release);
+        free(h->bridge);
+        free(h->storage_path);
+        free(h->lxc_path);
+        free(h->mirror);
+        free(h->security_mirror);
+        free(h->proxy);
+        free(h->console_kind);
+        free(h->console_address);
+        free(h->console_holder);
+}
+
+INFRA_PUBLIC infra_estate *infra_estate_free(infra_estate *e)
+{
+        if (!e)
+                return NULL;
+        for (size_t i = 0; i < e->n_containers; i++)
+                container_done(&e->containers[i]);
+        for (size_t i = 0; i < e->n_zones; i++)
+                zone_done(&e->zones[i]);
+        for (size_t i = 0; i < e->n_upgrades; i++)
+                upgrade_done(&e->upgrades[i]);
+        host_done(&e->host);
+        free(e->containers);
+        free(e->zones);
+        free(e->upgrades);
+        free(e->directory);
+        free(e->digest);
+        strlist_done(&e->files);
+        free(e);
+        return NULL;
+}
+
+INFRA_PUBLIC const char *infra_estate_digest(const infra_estate *e)
+{
+        return e->digest;
+}
+
+const struct container *estate_container(const infra_estate *e, const char *name)
+{
+        for (size_t i = 0; i < e->n_containers; i++)
+                if (streq(e->containers[i].name, name))
+                        return &e->containers[i];
+        return NULL;
+}
+
+const struct zone *estate_zone(const infra_estate *e, const char *name)
+{
+        for (size_t i = 0; i < e->n_zones; i++)
+                if (streq(e->zones[i].name, name))
+                        return &e->zones[i];
+        return NULL;
+}
+
+const struct upgrade *estate_upgrade(const infra_estate *e, const char *name)
+{
+        for (size_t i = 0; i < e->n_upgrades; i++)
+                if (streq(e->upgrades[i].name, name))
+                        return &e->upgrades[i];
+        return NULL;
+}
+
+static bool is_placed(const size_t *order, size_t n, size_t index)
+{
+        for (size_t i = 0; i < n; i++)
+                if (order[i] == index)
+                        return true;
+        return false;
+}
+
+static bool is_ready(const struct container *c, const size_t *order, size_t n)
+{
+        for (size_t i = 0; i < c->n_after; i++)
+                if (!is_placed(order, n, c->after[i]))
+                        return false;
+        return true;
+}
+
+void estate_start_order(const infra_estate *e, size_t *order)
+{
+        size_t n = 0;
+
+        /* Containers are sorted by name, so the first one that is ready is also the first by name. */
+        while (n < e->n_containers) {
+                size_t i = 0;
+
+                while (i < e->n_containers &&
+                       (is_placed(order, n, i) || !is_ready(&e->containers[i], order, n)))
+                        i++;
+                if (i == e->n_containers)
+                        return; /* a cycle, which policy refuses */
+                order[n++] = i;
+        }
+}

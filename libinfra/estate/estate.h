@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The estate: what a policy directory says, after every check. Data only: made by policy/, read by all,
+ * changed by nobody. Names are resolved to indices, defaults and profiles are filled in, and each thing
+ * keeps the span of the policy line it came from, for plans, comments in the ruleset and errors.
+ * Ownership: the estate owns everything below it; spans point into the estate's list of files.
+ */
+
+#include <infra/estate.h>
+
+#include "base/address.h"
+#include "base/diag.h"
+#include "base/str.h"
+
+/* Every enum here ends in _MAX and has its row of names in estate/names.c. */
+
+enum origin_kind {
+        ORIGIN_ANY,       /* every address, wherever it comes in */
+        ORIGIN_LOCAL,     /* only the container itself: no opening in the firewall */
+        ORIGIN_HOST,      /* the host itself */
+        ORIGIN_ZONE,      /* index into estate.zones */
+        ORIGIN_CONTAINER, /* index into estate.containers */
+        ORIGIN_NETWORK,   /* a literal address or network */
+        ORIGIN_KIND_MAX,
+};
+
+/* Who: the `from` of a service, the `to` of a connection. */
+struct origin {
+        enum origin_kind kind;
+        char *name;             /* as written */
+        size_t index;           /* of the zone or container */
+        struct address network; /* ORIGIN_NETWORK */
+        struct span span;
+};
+
+enum probe_kind {
+        PROBE_NONE,
+        PROBE_TCP,
+        PROBE_SMTP,
+        PROBE_HTTP,
+        PROBE_HTTPS,
+        PROBE_EXEC, /* a command inside the container; exit 0 passes */
+        PROBE_KIND_MAX,
+};
+
+/* How a service is checked. Durations in milliseconds. */
+struct probe {
+        enum probe_kind kind;
+        char *path;             /* http(s): request target, default "/" */
+        char *expect;           /* http(s), exec: text the answer must contain, or NULL */
+        char *host_header;      /* http(s): Host, or NULL for the container's name */
+        struct strlist command; /* exec */
+        int64_t timeout_ms;     /* one attempt */
+        int64_t interval_ms;    /* between attempts */
+        unsigned passes;        /* passes in a row that count as "serves" */
+        int64_t within_ms;      /* time limit of the gate, from container start */
+        struct span span;
+};
+
+struct service {
+        struct ports port;
+        struct origin *from;
+        size_t n_from;
+        unsigned public_port; /* DNAT on the host's own addresses; 0 = none */
+        struct probe probe;
+        struct span span;
+};
+
+struct connection {
+        struct origin to;
+        struct ports port;
+        struct span span;
+};
+
+struct volume {
+        char *path; /* absolute inside the container, no trailing slash, no "." or ".." */
+        struct span span;
+};
+
+struct zone {
+        char *name;
+        char *interface;          /* or NULL: known by networks alone */
+        struct address *networks; /* may be empty when an interface is given */
+        size_t n_networks;
+        struct span span;
+};
+
+struct container {
+        char *name;
+        char *profile;
+        char *release; /* "bookworm" */
+        struct address internal;      /* IPv4 on the bridge */
+        struct address intranet;      /* IPv4 of the zone named "intranet", 1:1 NAT; family 0 = none */
+        struct address internet;      /* IPv4 of the zone named "internet", 1:1 NAT; family 0 = none */
+        struct address ipv6;          /* on the bridge, not translated; family 0 = none */
+        bool essential;
+        bool privileged;
+        bool autostart;               /* started by apply and at boot; default true */
+        size_t *after;                /* indices of containers that must serve first */
+        size_t n_after;
+        struct volume *volumes;
+        size_t n_volumes;
+        struct service *services;
+        size_t n_services;
+        struct connection *connects;
+        size_t n_connects;
+        struct strlist admins;
+        struct strlist packages;      /* installed when the root is made */
+        int64_t stop_grace_ms;        /* before a container that does not stop is killed */
+        int64_t start_limit_ms;       /* until it must be running and serving */
+        struct span span;             /* of the name */
+        struct span addresses_span;
+};
+
+enum strategy {
+        STRATEGY_IN_PLACE,
+        STRATEGY_SHADOW,
+        STRATEGY_MAX,
+};
+
+enum on_failure {
+        ON_FAILURE_ROLLBACK_CONTAINER,
+        ON_FAILURE_ROLLBACK_WAVE,
+        ON_FAILURE_PAUSE,
+        ON_FAILURE_MAX,
+};
+
+struct wave {
+        size_t *containers; /* indices, in the order of start */
+        size_t n_containers;
+        struct span span;
+};
+
+struct upgrade {
+        char *name;
+        char *to;          /* release */
+        struct wave *waves; /* `auto` is already computed here */
+        size_t n_waves;
+        enum strategy strategy;
+        int64_t window_start_ms;  /* wall; 0 = none */
+        int64_t window_length_ms; /* 0 = none */
+        unsigned approvals;
+        enum on_failure on_failure;
+        int64_t keep_ms;          /* previous generations and volume snapshots */
+        struct span span;
+};
+
+enum storage_backend {
+        STORAGE_BTRFS,
+        STORAGE_DIR,
+        STORAGE_BACKEND_MAX,
+};
+
+struct host {
+        char *name;
+        char *release;
+        char *bridge;
+        struct address bridge_ipv4; /* address with the network's prefix */
+        struct address bridge_ipv6; /* family 0 = none */
+        enum storage_backend storage;
+        char *storage_path;
+        char *lxc_path;             /* default /var/lib/lxc */
+        char *mirror;               /* default http://deb.debian.org/debian */
+        char *security_mirror;      /* default http://deb.debian.org/debian-security; "" = none */
+        char *proxy;                /* http proxy for packages, or NULL */
+        struct address *resolvers;
+        size_t n_resolvers;
+        struct service *services;   /* of the host itself */
+        size_t n_services;
+        unsigned id_first;          /* first subordinate id, default 100000 */
+        unsigned id_count;          /* default 65536 */
+        char *console_kind;         /* remote console: kind, address, holder; NULL when not given */
+        char *console_address;
+        char *console_holder;
+        struct span span;
+};
+
+struct infra_estate {
+        char *directory;
+        struct strlist files; /* policy files as the spans name them, relative to the directory, sorted */
+        char *digest;         /* SHA-256 of the policy files' content, hexadecimal */
+        struct host host;
+        struct zone *zones;
+        size_t n_zones;
+        struct container *containers; /* sorted by name */
+        size_t n_containers;
+        struct upgrade *upgrades; /* sorted by name */
+        size_t n_upgrades;
+};
+typedef struct infra_estate infra_estate;
+
+/* Containers, zones, upgrades by name; NULL when there is none. */
+const struct container *estate_container(const infra_estate *e, const char *name);
+const struct zone *estate_zone(const infra_estate *e, const char *name);
+const struct upgrade *estate_upgrade(const infra_estate *e, const char *name);
+
+/*
+ * Start order: every container after those it names in `after`, otherwise by name. @order has room for
+ * n_containers indices. The estate has no cycle (policy refuses it). The stop order is the reverse.
+ */
+void estate_start_order(const infra_estate *e, size_t *order);
+
+/* Names of enum values as policies and JSON write them; the parse functions return -EINVAL. */
+const char *origin_kind_name(enum origin_kind k);
+const char *probe_kind_name(enum probe_kind k);
+int probe_kind_parse(const char *s);
+const char *strategy_name(enum strategy s);
+int strategy_parse(const char *s);
+const char *on_failure_name(enum on_failure o);
+int on_failure_parse(const char *s);
+const char *storage_backend_name(enum storage_backend b);
+int storage_backend_parse(const char *s);
+
+/* Debian releases in order, "bullseye" .. : index or -EINVAL; the release that follows, or NULL. */
+int release_index(const char *name);
+const char *release_next(const char *name);
+/* Names of the known releases, NULL-terminated. */
+extern const char *const release_names[];
+
+/* Destructors of the parts, for policy/ which builds them. */
+void probe_done(struct probe *p);
+void origin_done(struct origin *o);
+void service_done(struct service *s);
+void connection_done(struct connection *c);
+void container_done(struct container *c);
+void zone_done(struct zone *z);
+void upgrade_done(struct upgrade *u);
+void host_done(struct host *h);
+
+DEFINE_CLEANUP(infra_estate *, infra_estate_free);
+#define _cleanup_estate_ CLEANUP(infra_estate_freep)

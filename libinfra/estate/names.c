@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Names of the estate's enum values, one table an enum. */
+
+#include <errno.h>
+
+#include "estate/estate.h"
+
+static const char *const origin_kinds[ORIGIN_KIND_MAX] = {
+        [ORIGIN_ANY] = "any",
+        [ORIGIN_LOCAL] = "local",
+        [ORIGIN_HOST] = "host",
+        [ORIGIN_ZONE] = "zone",
+        [ORIGIN_CONTAINER] = "container",
+        [ORIGIN_NETWORK] = "network",
+};
+
+static const char *const probe_kinds[PROBE_KIND_MAX] = {
+        [PROBE_NONE] = "none",
+        [PROBE_TCP] = "tcp",
+        [PROBE_SMTP] = "smtp",
+        [PROBE_HTTP] = "http",
+        [PROBE_HTTPS] = "https",
+        [PROBE_EXEC] = "exec",
+};
+
+static const char *const strategies[STRATEGY_MAX] = {
+        [STRATEGY_IN_PLACE] = "in-place",
+        [STRATEGY_SHADOW] = "shadow",
+};
+
+static const char *const on_failures[ON_FAILURE_MAX] = {
+        [ON_FAILURE_ROLLBACK_CONTAINER] = "rollback-container",
+        [ON_FAILURE_ROLLBACK_WAVE] = "rollback-wave",
+        [ON_FAILURE_PAUSE] = "pause",
+};
+
+static const char *const storage_backends[STORAGE_BACKEND_MAX] = {
+        [STORAGE_BTRFS] = "btrfs",
+        [STORAGE_DIR] = "dir",
+};
+
+/* https://www.debian.org/releases/ */
+const char *const release_names[] = { "wheezy", "jessie", "stretch", "buster", "bullseye", "bookworm", "trixie", "forky", NULL };
+
+static int parse(const char *const *names, int n, const char *s)
+{
+        for (int i = 0; i < n; i++)
+                if (streq(names[i], s))
+                        return i;
+        return -EINVAL;
+}
+
+const char *origin_kind_name(enum origin_kind k)
+{
+        return origin_kinds[k];
+}
+
+const char *probe_kind_name(enum probe_kind k)
+{
+        return probe_kinds[k];
+}
+
+int probe_kind_parse(const char *s)
+{
+        return parse(probe_kinds, PROBE_KIND_MAX, s);
+}
+
+const char *strategy_name(enum strategy s)
+{
+        return strategies[s];
+}
+
+int strategy_parse(const char *s)
+{
+        return parse(strategies, STRATEGY_MAX, s);
+}
+
+const char *on_failure_name(enum on_failure o)
+{
+        return on_failures[o];
+}
+
+int on_failure_parse(const char *s)
+{
+        return parse(on_failures, ON_FAILURE_MAX, s);
+}
+
+const char *storage_backend_name(enum storage_backend b)
+{
+        return storage_backends[b];
+}
+
+int storage_backend_parse(const char *s)
+{
+        return parse(storage_backends, STORAGE_BACKEND_MAX, s);
+}
+
+int release_index(const char *name)
+{
+        return parse(release_names, (int)ELEMENTS(release_names) - 1, name);
+}
+
+const char *release_next(const char *name)
+{
+        int i = release_index(name);
+
+        return i < 0 ? NULL : release_names[i + 1];
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The firewall: estate -> ruleset (own intermediate form, firewall/ruleset.h) -> one atomic nftables batch
+ * in our own table `inet infra`. Other tables are never touched. NAT lives in the same inet table.
+ *
+ * A fence is one element of a set of container addresses (v4 and v6): closed = only probes from the host
+ * get in; only package mirror/proxy and resolvers are reachable from inside. A load carries closed fences
+ * over inside the same batch.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/error.h"
+#include "estate/estate.h"
+#include "firewall/ruleset.h"
+
+struct firewall; /* an open netlink socket in the network namespace of the caller */
+
+int firewall_open(struct firewall **ret, infra_error **reterr);
+struct firewall *firewall_free(struct firewall *f);
+
+/* The ruleset an estate wants; pure and deterministic. */
+int firewall_compile(const infra_estate *e, struct ruleset **ret, infra_error **reterr);
+
+/*
+ * Replaces our table by @wanted in one batch with the generation id, carrying fences over. On a kernel
+ * error nothing has changed and the message names the policy line of the refused object.
+ */
+int firewall_load(struct firewall *f, const struct ruleset *wanted, infra_error **reterr);
+/* Our table as the kernel has it; *ret = NULL when there is none. */
+int firewall_read(struct firewall *f, struct ruleset **ret, infra_error **reterr);
+/* Deletes our table; 0 when there is none. */
+int firewall_unload(struct firewall *f, infra_error **reterr);
+
+/* Human lines "+ rule", "- rule" between two rulesets (either may be NULL); "" when they mean the same. Fence elements are not a difference. */
+int ruleset_diff(const struct ruleset *have, const struct ruleset *want, char **ret, infra_error **reterr);
+/* The ruleset in nft's own language (what `nft -f` reads), for people and golden tests. */
+int ruleset_text(const struct ruleset *r, char **ret, infra_error **reterr);
+
+/* Closes or opens the fence of a container. Idempotent. -ENOENT when our table is not loaded. */
+int firewall_fence(struct firewall *f, const struct container *c, bool closed, infra_error **reterr);
+int firewall_fence_closed(struct firewall *f, const struct container *c, bool *ret_closed, infra_error **reterr);
+
+DEFINE_CLEANUP(struct firewall *, firewall_free);
+#define _cleanup_firewall_ CLEANUP(firewall_freep)
