@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The manager: one policy directory, one state directory, everything that can be asked of them. infrad puts
+ * it on the bus; infractl --local uses it directly. Answers are JSON texts (UTF-8, one object), the same that
+ * `infractl --json` prints; durations end in _ms (milliseconds), times in _wall (milliseconds since the
+ * epoch), sizes are bytes. Every ret_json is the caller's to free().
+ *
+ * A manager belongs to one thread.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <infra/diag.h>
+#include <infra/error.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct infra_manager infra_manager;
+struct sd_event;
+
+struct infra_paths {
+        const char *policy;   /* policy directory; NULL = /etc/infra */
+        const char *profiles; /* shipped profiles; NULL = the installed ones */
+        const char *state;    /* journal, runs, transcripts; NULL = /var/lib/infra */
+};
+
+/** infra_manager_new: opens the journal (making the state directory); the policy is loaded at each request. */
+int infra_manager_new(const struct infra_paths *paths, infra_manager **ret, infra_error **reterr);
+/** infra_manager_free: takes NULL, returns NULL. A run under way is left as it is, to be taken up later. */
+infra_manager *infra_manager_free(infra_manager *m);
+
+/**
+ * infra_manager_check: loads the policy. 0; or -EBADMSG with @diags filled.
+ */
+int infra_manager_check(infra_manager *m, infra_diags *diags, infra_error **reterr);
+
+/**
+ * infra_manager_status: {"host","policy":{"directory","digest"},"bridge":bool,
+ * "firewall":{"loaded":bool,"differs":bool},"storage":{"path","backend","free","total"},
+ * "run":null|RUN,"containers":[CONTAINER...],"foreign":[name...]}
+ * CONTAINER = {"name","profile","state","managed","configured","running","fence":"open|closed",
+ * "release" (of the live root, "" = none),"policy_release","generation" (0 = none),"address","ipv6",
+ * "essential","where"}
+ * RUN = {"id","kind","subject","state","owner","uid","started_wall","ended_wall" (0 = not yet),"error","digest"}
+ */
+int infra_manager_status(infra_manager *m, char **ret_json, infra_error **reterr);
+
+/** infra_manager_list: {"containers":[CONTAINER...],"foreign":[name...]} */
+int infra_manager_list(infra_manager *m, char **ret_json, infra_error **reterr);
+
+/**
+ * infra_manager_show: CONTAINER with "addresses":{"internal","intranet","internet","ipv6"},"after":[name...],
+ * "services":[{"port","from":[...],"public_port","probe","where"}],"connects":[{"to","port","where"}],
+ * "volumes":[{"path","where"}],"admins":[...],"generations":[{"number","parent","release","state","run",
+ * "created_wall"}],"stop_grace_ms". -ENOENT with the nearest name for an unknown one.
+ */
+int infra_manager_show(infra_manager *m, const char *name, char **ret_json, infra_error **reterr);
+
+/**
+ * infra_manager_plan: @kind: apply, upgrade, rollback, start, stop, restart. @subject: upgrade or container,
+ * "" for apply. @restore_volumes: only for rollback.
+ * {"plan":{"kind","subject","digest","policy","on-failure","notes":[...],"steps":[{"number","kind","container",
+ * "wave","from","to","release","where","forecast_ms","doing"}]},"forecast_ms",
+ * "outages":[{"container","forecast_ms"}],"firewall_diff"}
+ * -EALREADY when there is nothing to do.
+ */
+int infra_manager_plan(infra_manager *m, const char *kind, const char *subject, bool restore_volumes,
+                       char **ret_json, infra_error **reterr);
+
+/** infra_manager_runs: {"runs":[RUN...]} newest first; @limit 0 = all. */
+int infra_manager_runs(infra_manager *m, unsigned limit, char **ret_json, infra_error **reterr);
+
+/**
+ * infra_manager_report: {"run":RUN,"forecast_ms","elapsed_ms","containers":[{"name","result":"pending|running|
+ * committed|done|rolled-back|left-out|failed|stuck","error","outage_ms" (-1 = still closed, 0 = none),
+ * "outage_forecast_ms","services":[{"port","baseline","after","outage_ms"}],"steps":[{"number","kind","doing",
+ * "state","attempts","duration_ms","forecast_ms","error","transcript" (path or "")}]}],
+ * "steps":[host steps],"events":[{"wall","container","text"}]}
+ */
+int infra_manager_report(infra_manager *m, int64_t run, char **ret_json, infra_error **reterr);
+
+/**
+ * infra_manager_firewall: @what: "kernel" (our table as loaded) or "policy" (as wanted): {"text"} in nft's
+ * language; "diff": {"diff"}, "" = no difference.
+ */
+int infra_manager_firewall(infra_manager *m, const char *what, char **ret_json, infra_error **reterr);
+
+/**
+ * infra_manager_lock: becomes the one writer, until the manager is freed. -EBUSY says who is.
+ */
+int infra_manager_lock(infra_manager *m, const char *who, infra_error **reterr);
+
+/**
+ * infra_manager_begin: plans anew, compares the digest with @digest (NULL or "" = not compared; -ESTALE when
+ * the plan changed since it was shown), journals the run and starts it on @event. -EBUSY while another run is
+ * under way. Needs the lock.
+ */
+int infra_manager_begin(infra_manager *m, struct sd_event *event, const char *kind, const char *subject,
+                        bool restore_volumes, const char *digest, uint32_t uid, int64_t *ret_run,
+                        infra_error **reterr);
+
+/**
+ * infra_manager_recover: takes up the run that a crash or reboot left unfinished: it goes on or turns back.
+ * *ret_run = 0 when there is none. Needs the lock.
+ */
+int infra_manager_recover(infra_manager *m, struct sd_event *event, int64_t *ret_run, infra_error **reterr);
+
+/** infra_manager_busy: the run under way in this process, or 0. */
+int64_t infra_manager_busy(const infra_manager *m);
+
+/**
+ * infra_manager_set_listener: @changed is called after each durable change of a run under way with
+ * {"run","state","container" (or null),"step","number","of","step_state","elapsed_ms","forecast_ms","text"};
+ * state is "running" until the last call.
+ */
+void infra_manager_set_listener(infra_manager *m, void (*changed)(void *userdata, int64_t run, const char *json),
+                                void *userdata);
+
+/**
+ * infra_manager_shell: a command (@argv NULL-terminated; NULL = a login shell) in a running container on the
+ * caller's terminal or pipes; @ret_status: its exit code, 128 + signal.
+ */
+int infra_manager_shell(infra_manager *m, const char *name, const char *const *argv, int *ret_status,
+                        infra_error **reterr);
+/** infra_manager_console: the container's console on the caller's terminal; left with Ctrl-a q. */
+int infra_manager_console(infra_manager *m, const char *name, infra_error **reterr);
+
+#ifdef __cplusplus
+}
+#endif
