@@ -138,6 +138,37 @@ const struct upgrade *estate_upgrade(const infra_estate *e, const char *name)
         return NULL;
 }
 
+static int missing(const char *what, const char *name, const char *const *names, size_t n, infra_error **reterr)
+{
+        const char *nearest = str_nearest(name, names, n);
+
+        if (nearest)
+                return infra_error_set(reterr, -ENOENT, "no %s named '%s'; did you mean '%s'?", what, name, nearest);
+        return infra_error_set(reterr, -ENOENT, "no %s named '%s'", what, name);
+}
+
+int estate_no_container(const infra_estate *e, const char *name, infra_error **reterr)
+{
+        _cleanup_free_ const char **names = calloc(e->n_containers + 1, sizeof(*names));
+
+        if (!names)
+                return infra_error_oom(reterr);
+        for (size_t i = 0; i < e->n_containers; i++)
+                names[i] = e->containers[i].name;
+        return missing("container", name, names, e->n_containers, reterr);
+}
+
+int estate_no_upgrade(const infra_estate *e, const char *name, infra_error **reterr)
+{
+        _cleanup_free_ const char **names = calloc(e->n_upgrades + 1, sizeof(*names));
+
+        if (!names)
+                return infra_error_oom(reterr);
+        for (size_t i = 0; i < e->n_upgrades; i++)
+                names[i] = e->upgrades[i].name;
+        return missing("upgrade", name, names, e->n_upgrades, reterr);
+}
+
 static bool is_placed(const size_t *order, size_t n, size_t index)
 {
         for (size_t i = 0; i < n; i++)

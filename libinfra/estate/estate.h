@@ -12,6 +12,7 @@
 
 #include "base/address.h"
 #include "base/diag.h"
+#include "base/error.h"
 #include "base/str.h"
 
 /* Every enum here ends in _MAX and has its row of names in estate/names.c. */
@@ -195,6 +196,9 @@ typedef struct infra_estate infra_estate;
 const struct container *estate_container(const infra_estate *e, const char *name);
 const struct zone *estate_zone(const infra_estate *e, const char *name);
 const struct upgrade *estate_upgrade(const infra_estate *e, const char *name);
+/* -ENOENT: "no container named 'wikki'; did you mean 'wiki'?" */
+int estate_no_container(const infra_estate *e, const char *name, infra_error **reterr);
+int estate_no_upgrade(const infra_estate *e, const char *name, infra_error **reterr);
 
 /*
  * Start order: every container after those it names in `after`, otherwise by name. @order has room for

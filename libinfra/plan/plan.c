@@ -67,31 +67,6 @@ int plan_note(struct plan *p, const char *format, ...)
         return text ? strlist_add(&p->notes, text) : -ENOMEM;
 }
 
-/* The container or upgrade that a subject names, or an error that lists the near names. */
-static int subject_missing(const char *what, const char *subject, const char *nearest, infra_error **reterr)
-{
-        return infra_error_set(reterr, -EINVAL, nearest ? "no %s named '%s'; did you mean '%s'?" : "no %s named '%s'",
-                               what, subject, nearest);
-}
-
-static const char *nearest_container(const infra_estate *e, const char *subject)
-{
-        _cleanup_free_ const char **names = calloc(e->n_containers + 1, sizeof(*names));
-
-        for (size_t i = 0; names && i < e->n_containers; i++)
-                names[i] = e->containers[i].name;
-        return names ? str_nearest(subject, names, e->n_containers) : NULL;
-}
-
-static const char *nearest_upgrade(const infra_estate *e, const char *subject)
-{
-        _cleanup_free_ const char **names = calloc(e->n_upgrades + 1, sizeof(*names));
-
-        for (size_t i = 0; names && i < e->n_upgrades; i++)
-                names[i] = e->upgrades[i].name;
-        return names ? str_nearest(subject, names, e->n_upgrades) : NULL;
-}
-
 static int plan_fill(struct plan *p, const struct plan_options *options, const infra_estate *e,
                      const struct facts *f, infra_error **reterr)
 {
@@ -103,12 +78,12 @@ static int plan_fill(struct plan *p, const struct plan_options *options, const i
                 const struct upgrade *u = estate_upgrade(e, p->subject);
 
                 if (!u)
-                        return subject_missing("upgrade", p->subject, nearest_upgrade(e, p->subject), reterr);
+                        return estate_no_upgrade(e, p->subject, reterr);
                 return plan_upgrade(p, u, e, f, reterr);
         }
         c = estate_container(e, p->subject);
         if (!c)
-                return subject_missing("container", p->subject, nearest_container(e, p->subject), reterr);
+                return estate_no_container(e, p->subject, reterr);
         if (p->kind == PLAN_ROLLBACK)
                 return plan_rollback(p, c, options, e, f, reterr);
         return plan_power(p, c, e, f, reterr);

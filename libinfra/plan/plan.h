@@ -101,7 +101,7 @@ struct plan_options {
 };
 
 /*
- * Computes a plan. -EINVAL when the subject does not exist, -EALREADY when there is nothing to do,
+ * Computes a plan. -ENOENT when the subject does not exist, -EALREADY when there is nothing to do,
  * -EPERM for a foreign container, -ENOSPC when the forecast does not fit; @reterr says why.
  */
 int plan_compute(enum plan_kind kind, const char *subject, const struct plan_options *options,

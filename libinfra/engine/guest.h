@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "engine/engine.h"
+#include "package/package.h"
+
+/* The running container as packages see it; @w must outlive it. */
+struct guest guest_of(struct work *w);
+/* Path of the live root on the host; owned by the work's storage layout. */
+int guest_rootfs(struct work *w, char **ret, infra_error **reterr);

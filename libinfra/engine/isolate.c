@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* A function in a process of its own, its answer through a pipe as {"code","error","value"}. */
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "engine/engine.h"
+
+enum { ANSWER_MAX = 64 << 20 };
+
+static void child(int (*function)(void *, json_t **, infra_error **), void *userdata, int fd)
+{
+        infra_error *error = NULL;
+        json_t *value = NULL, *answer;
+        char *text;
+        int r;
+
+        setpgid(0, 0);
+        r = function(userdata, &value, &error);
+        if (r >= 0)
+                answer = json_pack("{s:i,s:o}", "code", 0, "value", value ? value : json_null());
+        else
+                answer = json_pack("{s:i,s:s}", "code", r, "error", error ? infra_error_message(error) : strerror(-r));
+        text = answer ? json_dumps(answer, JSON_COMPACT) : NULL;
+        if (!text || fd_write_all(fd, text, strlen(text)) < 0)
+                _exit(1);
+        _exit(0);
+}
+
+/* Everything the child writes until it closes the pipe; -ETIME when that takes too long. */
+static int collect(int fd, int64_t limit_ms, struct str *answer)
+{
+        int64_t end = clock_boottime_ms() + limit_ms;
+
+        for (;;) {
+                struct pollfd p = { .fd = fd, .events = POLLIN };
+                int64_t left = end - clock_boottime_ms();
+                char buffer[16384];
+                ssize_t n;
+
+                if (left <= 0 || answer->length > ANSWER_MAX)
+                        return left <= 0 ? -ETIME : -EFBIG;
+                if (poll(&p, 1, (int)MIN(left, (int64_t)60000)) <= 0)
+                        continue;
+                n = read(fd, buffer, sizeof(buffer));
+                if (n < 0 && errno != EINTR)
+                        return -errno;
+                if (n == 0)
+                        return 0;
+                if (n > 0)
+                        str_add_bytes(answer, buffer, (size_t)n);
+        }
+}
+
+static int understand(const char *text, json_t **ret, infra_error **reterr)
+{
+        _cleanup_json_ json_t *answer = json_loads(text, 0, NULL);
+        int code;
+
+        if (!answer)
+                return infra_error_set(reterr, -EIO, "the process that asked died; see the kernel's log");
+        code = (int)json_integer_value(json_object_get(answer, "code"));
+        if (code < 0)
+                return infra_error_set(reterr, code, "%s", json_string_value(json_object_get(answer, "error")));
+        *ret = json_incref(json_object_get(answer, "value"));
+        return 0;
+}
+
+int isolate(int (*function)(void *userdata, json_t **ret, infra_error **reterr), void *userdata, int64_t limit_ms,
+            json_t **ret, infra_error **reterr)
+{
+        _cleanup_str_ struct str answer = {};
+        _cleanup_close_ int reader = -1, writer = -1;
+        int ends[2], r;
+        pid_t pid;
+
+        if (pipe2(ends, O_CLOEXEC) < 0)
+                return infra_error_set(reterr, -errno, "cannot make a pipe: %m");
+        reader = ends[0];
+        writer = ends[1];
+        pid = fork();
+        if (pid < 0)
+                return infra_error_set(reterr, -errno, "cannot fork: %m");
+        if (pid == 0)
+                child(function, userdata, writer);
+        close(TAKE_FD(writer));
+        r = collect(reader, limit_ms, &answer);
+        if (r < 0) {
+                kill(-pid, SIGKILL);
+                kill(pid, SIGKILL);
+        }
+        while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+                ;
+        if (r < 0)
+                return infra_error_set(reterr, r, "no answer from the process that asked: %s", strerror(-r));
+        return understand(answer.text ? answer.text : "", ret, reterr);
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "engine/recovery.h"
+
+#include <errno.h>
+
+#include "base/clock.h"
+#include "container/container.h"
+#include "firewall/firewall.h"
+
+enum { LIMIT_MS = 60000 };
+
+struct fences {
+        const infra_estate *estate;
+        const struct plan *plan;
+        const enum step_state *states;
+        const char *open; /* container whose fence is to be opened, or NULL */
+};
+
+/* Between the fence's intent and the commit's (or the fence's undo) the container must be closed. */
+static bool must_be_closed(const struct fences *f, const char *container)
+{
+        bool closed = false;
+
+        for (size_t i = 0; i < f->plan->n_steps; i++) {
+                const struct step *s = &f->plan->steps[i];
+
+                if (!s->container || !streq(s->container, container))
+                        continue;
+                if (s->kind == STEP_FENCE)
+                        closed = f->states[i] == STEP_STATE_DONE || f->states[i] == STEP_STATE_INTENT;
+                if (s->kind == STEP_COMMIT && f->states[i] != STEP_STATE_PENDING && f->states[i] != STEP_STATE_LEFT_OUT)
+                        closed = false;
+        }
+        return closed;
+}
+
+static int ensure_table(struct firewall *f, const infra_estate *e, infra_error **reterr)
+{
+        struct ruleset *have = NULL, *wanted = NULL;
+        int r = firewall_read(f, &have, reterr);
+
+        if (r >= 0 && !have) {
+                r = firewall_compile(e, &wanted, reterr);
+                if (r >= 0)
+                        r = firewall_load(f, wanted, reterr);
+        }
+        ruleset_free(have);
+        ruleset_free(wanted);
+        return r;
+}
+
+static int close_fences(void *userdata, json_t **ret, infra_error **reterr)
+{
+        _cleanup_firewall_ struct firewall *f = NULL;
+        const struct fences *fences = userdata;
+        const infra_estate *e = fences->estate;
+        bool any = false;
+        int r = 0;
+
+        (void)ret;
+        for (size_t i = 0; i < e->n_containers; i++)
+                any = any || must_be_closed(fences, e->containers[i].name);
+        if (!any)
+                return 0;
+        r = bridge_make(&e->host, reterr);
+        if (r >= 0)
+                r = firewall_open(&f, reterr);
+        if (r >= 0)
+                r = ensure_table(f, e, reterr);
+        for (size_t i = 0; r >= 0 && i < e->n_containers; i++)
+                if (must_be_closed(fences, e->containers[i].name))
+                        r = firewall_fence(f, &e->containers[i], true, reterr);
+        return r;
+}
+
+static int open_fence(void *userdata, json_t **ret, infra_error **reterr)
+{
+        _cleanup_firewall_ struct firewall *f = NULL;
+        const struct fences *fences = userdata;
+        const struct container *c = estate_container(fences->estate, fences->open);
+        int r = firewall_open(&f, reterr);
+
+        (void)ret;
+        return r < 0 || !c ? r : firewall_fence(f, c, false, reterr);
+}
+
+int recovery_fences(const infra_estate *e, const struct plan *plan, const enum step_state *states, infra_error **reterr)
+{
+        struct fences fences = { .estate = e, .plan = plan, .states = states };
+        _cleanup_json_ json_t *none = NULL;
+
+        return isolate(close_fences, &fences, LIMIT_MS, &none, reterr);
+}
+
+int recovery_leave_reachable(struct journal *j, int64_t run, const infra_estate *e, const char *container,
+                             infra_error **reterr)
+{
+        struct fences fences = { .estate = e, .open = container };
+        _cleanup_error_ infra_error *error = NULL;
+        _cleanup_json_ json_t *none = NULL;
+
+        if (isolate(open_fence, &fences, LIMIT_MS, &none, &error) < 0)
+                return journal_event(j, run, container, infra_error_message(error), reterr);
+        return journal_fence(j, run, container, false, clock_wall_ms(), clock_boottime_ms(), reterr);
+}
