@@ -88,7 +88,7 @@ int64_t runner_run(const struct runner *r)
 static void report(struct runner *r, enum run_state state, const struct step *s, enum step_state step_state, const char *text)
 {
         struct runner_progress p = {
-                .run = r->run, .state = state, .step = s, .step_state = step_state,
+                .run = r->run, .state = state, .step = s, .step_state = step_state, .of = r->plan->n_steps,
                 .elapsed_ms = clock_boottime_ms() - r->started_ms, .text = text,
         };
 

@@ -24,6 +24,7 @@ struct runner_progress {
         enum run_state state;
         const struct step *step; /* NULL: the run as a whole */
         enum step_state step_state;
+        size_t of;          /* number of steps in all */
         int64_t elapsed_ms; /* of the run */
         const char *text;
 };

@@ -142,9 +142,9 @@ static void on_changed(void *userdata, const struct runner_progress *p)
 
         if (!m->changed)
                 return;
-        if (manager_answer(json_pack("{s:I,s:s,s:s?,s:s?,s:i,s:s?,s:I,s:I,s:s}", "run", (json_int_t)p->run, "state",
+        if (manager_answer(json_pack("{s:I,s:s,s:s?,s:s?,s:i,s:i,s:s?,s:I,s:I,s:s}", "run", (json_int_t)p->run, "state",
                                      run_state_name(p->state), "container", s ? s->container : NULL, "step",
-                                     s ? step_type(s->kind)->name : NULL, "number", s ? (int)s->number : 0, "step_state",
+                                     s ? step_type(s->kind)->name : NULL, "number", s ? (int)s->number : 0, "of", (int)p->of, "step_state",
                                      s ? step_state_name(p->step_state) : NULL, "elapsed_ms", (json_int_t)p->elapsed_ms,
                                      "forecast_ms", (json_int_t)(s ? s->forecast_ms : 0), "text", p->text ? p->text : ""),
                            &json, NULL) >= 0)

@@ -174,8 +174,10 @@ int journal_step_state(struct journal *j, int64_t run, unsigned step, enum step_
                                      "UPDATE step SET state = ?, duration = ?, error = ?, worker = 0 WHERE run = ? AND number = ?",
                                      "iisii", s, duration_ms, error, run, n);
         default:
-                return statement_run(j, reterr, "UPDATE step SET state = ?, worker = 0 WHERE run = ? AND number = ?", "iii",
-                                     s, run, n);
+                return statement_run(j, reterr,
+                                     "UPDATE step SET state = ?, worker = 0, data = CASE WHEN ? = '' THEN data ELSE ? END"
+                                     " WHERE run = ? AND number = ?",
+                                     "issii", s, data, data, run, n);
         }
 }
 

@@ -106,6 +106,31 @@ int plan_apply(struct plan *p, const infra_estate *e, const struct facts *f, inf
         return 0;
 }
 
+int plan_start_all(struct plan *p, const infra_estate *e, const struct facts *f)
+{
+        _cleanup_free_ size_t *order = calloc(e->n_containers + 1, sizeof(*order));
+        int r = 0;
+
+        if (!order)
+                return -ENOMEM;
+        if (!f->bridge)
+                r = add(p, STEP_BRIDGE, NULL);
+        if (r >= 0 && !f->firewall_loaded)
+                r = add(p, STEP_FIREWALL, NULL);
+        estate_start_order(e, order);
+        for (size_t i = 0; r >= 0 && i < e->n_containers; i++) {
+                const struct container *c = &e->containers[order[i]];
+                const struct container_fact *fact = &f->containers[order[i]];
+
+                if (!fact->managed || fact->running || !c->autostart)
+                        continue;
+                r = add(p, STEP_START, c);
+                if (r >= 0)
+                        r = add(p, STEP_SERVE, c);
+        }
+        return r;
+}
+
 /* Whether @c stands, directly or not, on @on. */
 static bool stands_on(const infra_estate *e, const struct container *c, const struct container *on)
 {

@@ -81,6 +81,8 @@ static int plan_fill(struct plan *p, const struct plan_options *options, const i
                         return estate_no_upgrade(e, p->subject, reterr);
                 return plan_upgrade(p, u, e, f, reterr);
         }
+        if (p->kind == PLAN_START && !*p->subject)
+                return plan_start_all(p, e, f);
         c = estate_container(e, p->subject);
         if (!c)
                 return estate_no_container(e, p->subject, reterr);

@@ -123,6 +123,8 @@ int plan_upgrade(struct plan *p, const struct upgrade *u, const infra_estate *e,
                  infra_error **reterr);
 int plan_rollback(struct plan *p, const struct container *c, const struct plan_options *options,
                   const infra_estate *e, const struct facts *f, infra_error **reterr);
+/* PLAN_START without a subject: bridge, ruleset and every container of ours that starts by itself (boot). */
+int plan_start_all(struct plan *p, const infra_estate *e, const struct facts *f);
 int plan_power(struct plan *p, const struct container *c, const infra_estate *e, const struct facts *f,
                infra_error **reterr);
 
