@@ -9,6 +9,9 @@ enum { QUERY_LIMIT_MS = 120000 };
 const char *const guest_environment[] = {
         "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "HOME=/root",
+        /* Ours may have been handed on: a directory that only the host has breaks maintainer scripts. */
+        "TMPDIR=/tmp",
+        "LANGUAGE=",
         "LC_ALL=C.UTF-8",
         "TERM=dumb",
         "PAGER=cat",

@@ -132,7 +132,8 @@ static bool is_reason(const char *line)
 
 static void add_reason(struct str *s, const char *line)
 {
-        str_add(s, "%s%.*s", s->length ? "; " : "", (int)REASON_BYTES_MAX, line);
+        line += strspn(line, " ");
+        str_add(s, "%s%.*s", !s->length ? "" : endswith(s->text, ":") ? " " : "; ", (int)REASON_BYTES_MAX, line);
 }
 
 /* The meaningful end of a command's output: its first error lines, else its last line. */
@@ -144,6 +145,9 @@ static void find_reason(const struct strlist *lines, struct str *ret)
                 if (is_reason(lines->items[i])) {
                         add_reason(ret, lines->items[i]);
                         n++;
+                        /* "dpkg: error processing package x (--configure):" and on the next line why. */
+                        if (endswith(lines->items[i], ":") && i + 1 < lines->n)
+                                add_reason(ret, lines->items[++i]);
                 }
         if (n == 0 && lines->n > 0)
                 add_reason(ret, lines->items[lines->n - 1]);
