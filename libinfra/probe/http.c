@@ -102,14 +102,17 @@ static bool request_prepare(struct request *q, const struct probe *p, const stru
 /* curl's idiom into ours. */
 static void transfer_failed(struct request *q, CURLcode code, struct probe_result *ret)
 {
-        long error = 0;
+        long error = 0, connections = 0;
 
         curl_easy_getinfo(q->curl, CURLINFO_OS_ERRNO, &error);
+        curl_easy_getinfo(q->curl, CURLINFO_NUM_CONNECTS, &connections);
         if (code == CURLE_OPERATION_TIMEDOUT)
                 answer_set(ret, PROBE_FAIL, "no complete answer within the time limit");
         else if (code == CURLE_COULDNT_CONNECT && error != 0)
                 answer_set(ret, errno_is_ours((int)error) ? PROBE_UNKNOWN : PROBE_FAIL, "cannot connect: %s",
                            strerror((int)error));
+        else if (code == CURLE_UNSUPPORTED_PROTOCOL && connections > 0)
+                answer_set(ret, PROBE_FAIL, "the answer is not HTTP");
         else if (code == CURLE_OUT_OF_MEMORY || code == CURLE_FAILED_INIT || code == CURLE_UNSUPPORTED_PROTOCOL ||
                  code == CURLE_URL_MALFORMAT || q->body.failed)
                 answer_set(ret, PROBE_UNKNOWN, "cannot ask: %s", curl_easy_strerror(code));

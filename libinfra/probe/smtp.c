@@ -83,7 +83,7 @@ static int read_reply(struct dialogue *d, char *line)
         return -EMSGSIZE;
 }
 
-/* Whether the reply to @what had the code that lets us go on; else the result is set. */
+/* Whether the reply called @what had the code that lets us go on; else the result is set. */
 static bool expect_reply(struct dialogue *d, const char *what, int code, char *line, struct probe_result *ret)
 {
         int r = read_reply(d, line);
@@ -91,16 +91,16 @@ static bool expect_reply(struct dialogue *d, const char *what, int code, char *l
         if (r == code)
                 return true;
         if (r == -ETIME)
-                answer_set(ret, PROBE_FAIL, "connected, but no answer to %s within the time limit", what);
+                answer_set(ret, PROBE_FAIL, "connected, but no %s within the time limit", what);
         else if (r == -ECONNRESET)
-                answer_set(ret, PROBE_FAIL, "connection closed before the answer to %s", what);
+                answer_set(ret, PROBE_FAIL, "connection closed before the %s", what);
         else if (r == -EPROTO)
-                answer_set(ret, PROBE_FAIL, "answer to %s is not SMTP: %s", what, line);
+                answer_set(ret, PROBE_FAIL, "the %s is not SMTP: %s", what, line);
         else if (r < 0)
-                answer_set(ret, errno_is_ours(-r) ? PROBE_UNKNOWN : PROBE_FAIL, "no answer to %s: %s", what,
+                answer_set(ret, errno_is_ours(-r) ? PROBE_UNKNOWN : PROBE_FAIL, "no %s: %s", what,
                            r == -EMSGSIZE ? "endless reply" : strerror(-r));
         else
-                answer_set(ret, PROBE_FAIL, "answer to %s: %s", what, line);
+                answer_set(ret, PROBE_FAIL, "%s: %s", what, line);
         return false;
 }
 
@@ -140,8 +140,8 @@ void smtp_ask(const struct probe *p UNUSED, const struct probe_target *t, int64_
         if (fd < 0)
                 return;
         make_greeting(fd, greeting);
-        if (!expect_reply(&d, "connection", 220, banner, ret) || !say(&d, greeting, ret) ||
-            !expect_reply(&d, "EHLO", 250, line, ret))
+        if (!expect_reply(&d, "greeting", 220, banner, ret) || !say(&d, greeting, ret) ||
+            !expect_reply(&d, "answer to EHLO", 250, line, ret))
                 return;
         send(fd, "QUIT\r\n", 6, MSG_NOSIGNAL);
         answer_set(ret, PROBE_PASS, "%s", banner);
