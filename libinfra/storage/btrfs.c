@@ -115,7 +115,7 @@ static int subvolumes_open_up(const char *path, infra_error **reterr)
         return e == BTRFS_UTIL_ERROR_STOP_ITERATION ? 0 : btrfs_failed(e, path, reterr);
 }
 
-static int btrfs_tree_delete(const struct storage *s UNUSED, const char *path, infra_error **reterr)
+static int btrfs_tree_delete(const struct storage *s, const char *path, infra_error **reterr)
 {
         enum btrfs_util_error e;
         int r;
@@ -126,7 +126,10 @@ static int btrfs_tree_delete(const struct storage *s UNUSED, const char *path, i
         if (r < 0)
                 return r;
         e = btrfs_util_delete_subvolume(path, BTRFS_UTIL_DELETE_SUBVOLUME_RECURSIVE);
-        return e == BTRFS_UTIL_OK ? 0 : btrfs_failed(e, path, reterr);
+        if (e != BTRFS_UTIL_OK)
+                return btrfs_failed(e, path, reterr);
+        btrfs_util_sync(s->path); /* wakes the cleaner: otherwise a full disk stays full for half a minute */
+        return 0;
 }
 
 static int btrfs_sync(const char *path, infra_error **reterr)
