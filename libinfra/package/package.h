@@ -12,7 +12,13 @@
 #include "base/error.h"
 #include "base/str.h"
 
-/* How to run a command in the guest. Must return 0 with the status written, or a negative errno. */
+/*
+ * How to run a command in the guest. Must return 0 with the status written, or a negative errno: -ENOENT when
+ * there is no such program, -ETIME when it was ended after timeout_ms (with everything it had started).
+ * stdout and stderr go to @output when that is not -1, else, with @ret_output set, there (allocated, up to
+ * 1 MB). stdin is /dev/null. @environment is what the command needs; of the caller's own nothing else should
+ * be handed on (http_proxy, APT_CONFIG, DEBCONF_* would reach maintainer scripts).
+ */
 struct guest {
         int (*run)(void *userdata, const char *const argv[], const char *const environment[], int output,
                    char **ret_output, int64_t timeout_ms, int *ret_status, infra_error **reterr);
@@ -23,7 +29,7 @@ struct guest {
 struct package_sources {
         const char *release;
         const char *mirror;
-        const char *security_mirror; /* "" = none */
+        const char *security_mirror; /* "" = none: security entries are disabled */
         const char *proxy;           /* or NULL */
 };
 
@@ -31,16 +37,22 @@ struct package_sources {
 int package_release(const char *rootfs, char **ret, infra_error **reterr);
 
 /*
- * Points the root's own Debian sources (one-line and deb822, suites and -updates/-security/-backports) to
- * the release. Third-party entries are disabled with a note that names this program. Old files are kept as
- * *.before-<release>. Idempotent.
+ * Points the root's own Debian sources (one-line and deb822, suites and -updates/-security/-backports/
+ * -proposed-updates) to the release and to the mirrors of @to (a mirror of NULL: the address that stands
+ * there). Entries that are not Debian's, or have no counterpart in the release (sid, a newer release), are
+ * disabled with a note that begins with "# infra: ". When nothing of Debian's own is left, sources.list gets
+ * the release. Old files are kept as *.before-<release>, the first of them for good. Idempotent, and to be
+ * called again after a run that was killed. -EINVAL: unknown release, or a source that is no regular file.
  */
 int package_switch(const struct guest *g, const struct package_sources *to, infra_error **reterr);
 
 /*
  * Brings the guest to what its sources offer: waits for a foreign dpkg lock, repairs what an interrupted
- * run left (dpkg --configure -a, apt-get -f install), update, full-upgrade, autoremove of nothing. All
- * questions answered (noninteractive, confdef, confold). Everything goes to @transcript.
+ * run left (dpkg --configure -a, update, apt-get -f install), full-upgrade, autoremove of nothing. All
+ * questions answered (noninteractive, confdef, confold). The guest's daily apt runs are masked meanwhile.
+ * Everything goes to @transcript, each command's line first ("$ apt-get ..."); when that is a regular file,
+ * errors say what apt and dpkg said. @limit_ms is for the whole. @proxy may be NULL (the guest's own).
+ * -EREMOTEIO: a command failed; -EBUSY: somebody else holds a lock; -ETIME: over the limit.
  */
 int package_upgrade(const struct guest *g, const char *proxy, int transcript, int64_t limit_ms, infra_error **reterr);
 
@@ -51,6 +63,7 @@ struct package_state {
         struct strlist missing; /* of `essential`: not installed any more */
 };
 void package_state_done(struct package_state *s);
+/* @essential: names that must be installed, or NULL. A guest that cannot be asked is an error, not a state. */
 int package_observe(const struct guest *g, const struct strlist *essential, struct package_state *ret,
                     infra_error **reterr);
 /* 0 when release reached, nothing broken, nothing missing; else -EREMOTEIO with all that is wrong. */
@@ -60,7 +73,9 @@ int package_keep_list(const struct guest *g, struct strlist *ret, infra_error **
 
 /*
  * Whether the mirror answers for the release (HTTP GET of dists/<release>/InRelease through the proxy),
- * from the host. Error with address, proxy and reason.
+ * from the host; of the security mirror, too. The answer must be a signed Release file of that release.
+ * Error with address, proxy and reason. No proxy of our own environment takes part. Threads: see probe/probe.h
+ * about curl_global_init.
  */
 int package_mirror_check(const struct package_sources *s, int64_t timeout_ms, infra_error **reterr);
 

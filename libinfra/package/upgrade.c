@@ -153,18 +153,23 @@ static void find_reason(const struct strlist *lines, struct str *ret)
                 add_reason(ret, lines->items[lines->n - 1]);
 }
 
-/* What the command that began at @from said last. The transcript may be open for writing only. */
-static void read_reason(int transcript, off_t from, struct str *ret)
+/* Where the output of a command stands in the transcript. */
+struct extent {
+        off_t from, to;
+};
+
+/* What a command said last. The transcript may be open for writing only. */
+static void read_reason(int transcript, const struct extent *output, struct str *ret)
 {
         _cleanup_free_ char *path = path_join("/proc/self/fd/%d", transcript), *text = malloc(TAIL_BYTES_MAX + 1);
         _cleanup_close_ int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
         _cleanup_strlist_ struct strlist lines = {};
-        off_t end = transcript_end(transcript);
+        off_t from = MAX(output->from, output->to - TAIL_BYTES_MAX);
         ssize_t n;
 
-        if (from < 0 || end < 0 || fd < 0 || !text)
+        if (output->from < 0 || fd < 0 || !text)
                 return;
-        n = pread(fd, text, TAIL_BYTES_MAX, MAX(from, end - TAIL_BYTES_MAX));
+        n = pread(fd, text, (size_t)(output->to - from), from);
         if (n <= 0)
                 return;
         text[n] = '\0';
@@ -178,7 +183,8 @@ static int out_of_time(infra_error **reterr)
 }
 
 /* One run of one command, to its exit status. */
-static int run_once(const struct upgrade *u, const struct strlist *words, int *ret_status, infra_error **reterr)
+static int run_once(const struct upgrade *u, const struct strlist *words, struct extent *ret_output, int *ret_status,
+                    infra_error **reterr)
 {
         _cleanup_free_ char **argv = strlist_argv(words);
         int64_t start = clock_boottime_ms(), left = u->deadline - start;
@@ -193,8 +199,10 @@ static int run_once(const struct upgrade *u, const struct strlist *words, int *r
         for (size_t i = 0; i < words->n; i++)
                 dprintf(u->transcript, " %s", words->items[i]);
         dprintf(u->transcript, "\n");
+        ret_output->from = transcript_end(u->transcript);
         r = u->guest->run(u->guest->userdata, (const char *const *)argv, guest_environment, u->transcript, NULL, left,
                           ret_status, reterr);
+        ret_output->to = transcript_end(u->transcript);
         str_duration(took, clock_boottime_ms() - start);
         if (r < 0)
                 dprintf(u->transcript, "# not ended after %s: %s\n", took, strerror(-r));
@@ -204,8 +212,8 @@ static int run_once(const struct upgrade *u, const struct strlist *words, int *r
 }
 
 /* Waits for foreign locks, runs; once more when somebody took a lock between the waiting and the running. */
-static int run_unlocked(const struct upgrade *u, const struct strlist *words, off_t *ret_from, int *ret_status,
-                        infra_error **reterr)
+static int run_unlocked(const struct upgrade *u, const struct strlist *words, struct extent *ret_output,
+                        int *ret_status, infra_error **reterr)
 {
         int r = 0;
 
@@ -215,8 +223,7 @@ static int run_unlocked(const struct upgrade *u, const struct strlist *words, of
                 r = lock_wait(u->root, u->transcript, MIN(u->deadline, clock_boottime_ms() + LOCK_WAIT_MS), reterr);
                 if (r < 0)
                         return r;
-                *ret_from = transcript_end(u->transcript);
-                r = run_once(u, words, ret_status, reterr);
+                r = run_once(u, words, ret_output, ret_status, reterr);
                 if (r < 0 || *ret_status == 0 || !lock_holder(u->root, &pid))
                         return r;
         }
@@ -227,17 +234,17 @@ static int run_command(const struct upgrade *u, const struct command *c, infra_e
 {
         _cleanup_strlist_ struct strlist words = {};
         _cleanup_str_ struct str reason = {};
-        off_t from = -1;
+        struct extent output = { -1, -1 };
         int status = -1, r;
 
         if (command_words(u, c, &words) < 0)
                 return infra_error_oom(reterr);
-        r = run_unlocked(u, &words, &from, &status, reterr);
+        r = run_unlocked(u, &words, &output, &status, reterr);
         if (r < 0)
                 return infra_error_prefix(reterr, r, "%s %s", c->words[0], c->is_apt ? c->words[1] : "--configure");
         if (status == 0 || c->may_fail)
                 return 0;
-        read_reason(u->transcript, from, &reason);
+        read_reason(u->transcript, &output, &reason);
         return infra_error_set(reterr, -EREMOTEIO, "%s %s ended with %d%s%s", c->words[0], c->words[1], status,
                                reason.length ? ": " : "", reason.length ? reason.text : "");
 }
