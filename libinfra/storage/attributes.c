@@ -20,19 +20,25 @@ static bool attribute_optional(const char *attribute)
         return streq(attribute, "security.selinux") || startswith(attribute, "btrfs.");
 }
 
+/* The attribute, or the file, was deleted meanwhile. */
+static bool is_gone(int error)
+{
+        return error == ENODATA || error == ENOENT;
+}
+
 static int attribute_copy(struct copy *c, const char *source, const char *target, const char *attribute)
 {
         _cleanup_free_ char *value = NULL;
         ssize_t size = lgetxattr(source, attribute, NULL, 0);
 
         if (size < 0)
-                return errno == ENODATA ? 0 : copy_failed(c, -errno, "cannot read the attributes of");
+                return is_gone(errno) ? 0 : copy_failed(c, -errno, "cannot read the attributes of");
         value = malloc((size_t)size + 1);
         if (!value)
                 return infra_error_oom(c->reterr);
         size = lgetxattr(source, attribute, value, (size_t)size);
         if (size < 0)
-                return errno == ENODATA ? 0 : copy_failed(c, -errno, "cannot read the attributes of");
+                return is_gone(errno) ? 0 : copy_failed(c, -errno, "cannot read the attributes of");
         if (lsetxattr(target, attribute, value, (size_t)size, 0) < 0 &&
             !(errno == EOPNOTSUPP && attribute_optional(attribute)))
                 return infra_error_set(c->reterr, -errno, "cannot keep attribute %s of %s%s: %m", attribute, c->from,
@@ -46,13 +52,13 @@ static int xattrs_copy(struct copy *c, const char *source, const char *target)
         ssize_t size = llistxattr(source, NULL, 0);
 
         if (size <= 0)
-                return size == 0 || errno == EOPNOTSUPP ? 0 : copy_failed(c, -errno, "cannot list the attributes of");
+                return size == 0 || errno == EOPNOTSUPP || is_gone(errno) ? 0 : copy_failed(c, -errno, "cannot list the attributes of");
         names = malloc((size_t)size);
         if (!names)
                 return infra_error_oom(c->reterr);
         size = llistxattr(source, names, (size_t)size);
         if (size < 0)
-                return copy_failed(c, -errno, "cannot list the attributes of");
+                return is_gone(errno) ? 0 : copy_failed(c, -errno, "cannot list the attributes of");
         for (char *name = names; name < names + size; name += strlen(name) + 1) {
                 int r = startswith(name, OWN_ATTRIBUTES) ? 0 : attribute_copy(c, source, target, name);
 
@@ -78,7 +84,7 @@ int attributes_copy(struct copy *c, int from, int to, const char *name, const st
                 return copy_failed(c, -errno, "cannot keep the mode of");
         r = xattrs_copy(c, source, target);
         if (r < 0)
-                return r == -ENOENT ? 0 : r;
+                return r;
         if (utimensat(to, name, times, AT_SYMLINK_NOFOLLOW) < 0)
                 return copy_failed(c, -errno, "cannot keep the times of");
         return 0;

@@ -280,10 +280,15 @@ int storage_generation_mark(struct storage *s, const char *container, unsigned n
 
 int storage_generation_delete(struct storage *s, const char *container, unsigned number, infra_error **reterr)
 {
+        _cleanup_free_ char *home = path_join("%s/containers/%s", s->path, container);
         _cleanup_change_ struct change c = { .lock = -1 };
         const struct generation *g;
         int r;
 
+        if (!home)
+                return infra_error_oom(reterr);
+        if (!path_exists(AT_FDCWD, home))
+                return 0;
         r = change_begin(s, container, &c, reterr);
         g = generations_find(&c.found, number);
         if (r >= 0 && !g)

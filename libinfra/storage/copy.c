@@ -17,6 +17,9 @@
 
 #include "base/fd.h"
 
+/* Returned for an entry that was gone when its turn came: a running guest deletes files. */
+enum { VANISHED = 1 };
+
 /* Two descriptors and a directory stream a level, within the usual limit of 1024 descriptors. */
 enum { TREE_DEPTH_MAX = 256 };
 
@@ -83,8 +86,10 @@ static int link_copy(struct copy *c, int to, const char *name, const struct stat
         struct link *l, key = { .device = st->st_dev, .inode = st->st_ino };
         struct link **found = tfind(&key, &c->links, link_compare);
 
-        if (found)
-                return linkat(c->top, (*found)->path, to, name, 0) < 0 ? copy_failed(c, -errno, "cannot link") : 1;
+        if (found && linkat(c->top, (*found)->path, to, name, 0) == 0)
+                return 1;
+        if (found) /* the first name may have vanished before it was copied */
+                return errno == ENOENT ? 0 : copy_failed(c, -errno, "cannot link");
         l = calloc(1, sizeof(*l));
         if (!l)
                 return infra_error_oom(c->reterr);
@@ -97,21 +102,21 @@ static int link_copy(struct copy *c, int to, const char *name, const struct stat
         return 0;
 }
 
-static int file_copy(struct copy *c, int from, int to, const char *name)
+/* Another file may have come to the name since it was looked at: @st becomes that of the one that is copied. */
+static int file_copy(struct copy *c, int from, int to, const char *name, struct stat *st)
 {
         _cleanup_close_ int source = file_open(from, name), target = -1;
-        struct stat st;
 
         if (source == -ENOENT)
-                return -ENOENT;
+                return VANISHED;
         if (source < 0)
                 return copy_failed(c, source == -EXDEV ? -EBUSY : source, "cannot open");
-        if (fstat(source, &st) < 0 || !S_ISREG(st.st_mode))
+        if (fstat(source, st) < 0 || !S_ISREG(st->st_mode))
                 return copy_failed(c, -ESTALE, "changed while it was copied:");
         target = openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
         if (target < 0)
                 return copy_failed(c, -errno, "cannot make the copy of");
-        return data_copy(c, source, target, &st);
+        return data_copy(c, source, target, st);
 }
 
 static int symlink_copy(struct copy *c, int from, int to, const char *name)
@@ -120,7 +125,7 @@ static int symlink_copy(struct copy *c, int from, int to, const char *name)
         ssize_t n = readlinkat(from, name, target, sizeof(target) - 1);
 
         if (n < 0)
-                return errno == ENOENT ? -ENOENT : copy_failed(c, -errno, "cannot read");
+                return errno == ENOENT ? VANISHED : copy_failed(c, -errno, "cannot read");
         target[n] = '\0';
         return symlinkat(target, to, name) < 0 ? copy_failed(c, -errno, "cannot make the copy of") : 0;
 }
@@ -130,10 +135,10 @@ static int entries_copy(struct copy *c, int from, int to);
 static int directory_copy(struct copy *c, int from, int to, const char *name)
 {
         _cleanup_close_ int source = directory_open(from, name), target = -1;
-        int r = 0;
+        int r;
 
         if (source == -ENOENT)
-                return -ENOENT;
+                return VANISHED;
         if (source < 0 && source != -EXDEV)
                 return copy_failed(c, source, "cannot open");
         if (c->depth >= TREE_DEPTH_MAX)
@@ -167,13 +172,13 @@ static int entry_copy(struct copy *c, int from, int to, const char *name)
         if (S_ISDIR(st.st_mode))
                 r = directory_copy(c, from, to, name);
         else if (S_ISREG(st.st_mode))
-                r = file_copy(c, from, to, name);
+                r = file_copy(c, from, to, name, &st);
         else if (S_ISLNK(st.st_mode))
                 r = symlink_copy(c, from, to, name);
         else if (mknodat(to, name, st.st_mode & ~07777u, st.st_rdev) < 0)
                 r = copy_failed(c, -errno, "cannot make the copy of");
-        if (r < 0)
-                return r == -ENOENT ? 0 : r;
+        if (r != 0)
+                return MIN(r, 0);
         return attributes_copy(c, from, to, name, &st);
 }
 

@@ -142,7 +142,9 @@ static int restore_run(struct storage *s, const struct volume_change *c, const c
         r = restore_build(s, c, snapshot, tag, ready, reterr);
         if (r >= 0)
                 r = place_move(ready, c->live, present ? RENAME_EXCHANGE : RENAME_NOREPLACE, reterr);
-        return r < 0 ? r : restores_settle(s, c, reterr);
+        if (r >= 0)
+                r = restores_settle(s, c, reterr);
+        return r < 0 ? r : s->backend->sync(c->live, reterr);
 }
 
 int storage_volume_restore(struct storage *s, const char *container, const char *volume, const char *tag,

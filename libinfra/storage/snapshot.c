@@ -91,10 +91,14 @@ int storage_volume_snapshot(struct storage *s, const char *container, const char
 int storage_volume_snapshot_delete(struct storage *s, const char *container, const char *volume, const char *tag,
                                    infra_error **reterr)
 {
+        _cleanup_free_ char *all = path_join("%s/snapshots/%s", s->path, container), *directory = NULL, *path = NULL;
         _cleanup_volume_change_ struct volume_change c = { .lock = -1 };
-        _cleanup_free_ char *directory = NULL, *path = NULL;
         int r;
 
+        if (!all)
+                return infra_error_oom(reterr);
+        if (!path_exists(AT_FDCWD, all))
+                return 0;
         r = place_name_check("tag", tag, reterr);
         if (r >= 0)
                 r = volume_change_begin(s, container, volume, &c, reterr);

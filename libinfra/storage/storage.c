@@ -5,12 +5,14 @@
 #include "storage/storage.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
 #include "base/fd.h"
 #include "storage/copy.h"
+#include "storage/erase.h"
 #include "storage/place.h"
 
 /*
@@ -28,12 +30,35 @@ static const struct backend *const backends[STORAGE_BACKEND_MAX] = {
         [STORAGE_DIR] = &backend_dir,
 };
 
-/* A restore needs trusted attributes: learn that they work now, not on the night of a rollback. */
-static int attributes_check(const char *path, infra_error **reterr)
+static int exchange_check(const char *path, infra_error **reterr)
 {
-        if (getxattr(path, format_attribute, NULL, 0) > 0 || setxattr(path, format_attribute, "1", 1, 0) == 0)
+        _cleanup_free_ char *a = path_join("%s/" BUILD_PREFIX "a", path), *b = path_join("%s/" BUILD_PREFIX "b", path);
+        int r = 0;
+
+        if (!a || !b)
+                return infra_error_oom(reterr);
+        if ((mkdir(a, STORAGE_MODE) < 0 && errno != EEXIST) || (mkdir(b, STORAGE_MODE) < 0 && errno != EEXIST) ||
+            renameat2(AT_FDCWD, a, AT_FDCWD, b, RENAME_EXCHANGE) < 0)
+                r = infra_error_set(reterr, -errno, "its filesystem cannot exchange directories: %m");
+        rmdir(a);
+        rmdir(b);
+        return r;
+}
+
+/*
+ * Cut-over and rollback need an atomic exchange and trusted attributes: learnt when the place is used for the
+ * first time, not on the night they are needed. The attribute says that this has been done.
+ */
+static int abilities_check(const char *path, infra_error **reterr)
+{
+        int r;
+
+        if (getxattr(path, format_attribute, NULL, 0) > 0)
                 return 0;
-        return infra_error_set(reterr, -errno, "cannot keep extended attributes on %s: %m", path);
+        r = exchange_check(path, reterr);
+        if (r >= 0 && setxattr(path, format_attribute, "1", 1, 0) < 0)
+                r = infra_error_set(reterr, -errno, "its filesystem cannot keep extended attributes: %m");
+        return r;
 }
 
 int storage_open(enum storage_backend backend, const char *path, struct storage **ret, infra_error **reterr)
@@ -55,7 +80,7 @@ int storage_open(enum storage_backend backend, const char *path, struct storage 
         if (r >= 0)
                 r = s->backend->check(s, reterr);
         if (r >= 0)
-                r = attributes_check(s->path, reterr);
+                r = abilities_check(s->path, reterr);
         if (r < 0)
                 return infra_error_prefix(reterr, r, "cannot open storage %s", path);
         *ret = TAKE_PTR(s);
@@ -82,17 +107,40 @@ const char *storage_path(const struct storage *s)
         return s->path;
 }
 
+static int copy_beside(struct storage *s, const char *from, const char *to, infra_error **reterr)
+{
+        const char *name = strrchr(to, '/');
+        _cleanup_free_ char *built = NULL;
+        int r;
+
+        if (!name)
+                return infra_error_set(reterr, -EINVAL, "%s is not absolute", to);
+        built = path_join("%.*s/" BUILD_PREFIX "%s", (int)(name - to), to, name + 1);
+        if (!built)
+                return infra_error_oom(reterr);
+        r = tree_erase(built, reterr);
+        if (r >= 0)
+                r = tree_copy(from, built, s->progress, s->userdata, reterr);
+        if (r >= 0)
+                r = place_move(built, to, RENAME_NOREPLACE, reterr);
+        if (r < 0)
+                tree_erase(built, NULL);
+        return r;
+}
+
 int storage_tree_copy(struct storage *s, const char *from, const char *to, infra_error **reterr)
 {
         _cleanup_strlist_ struct strlist present = {};
         int r;
 
         r = place_entries(to, &present, reterr);
-        if (r < 0)
-                return r;
-        if (present.n > 0)
-                return infra_error_set(reterr, -ENOTEMPTY, "cannot copy %s to %s: it is not empty", from, to);
-        return tree_copy(from, to, s->progress, s->userdata, reterr);
+        if (r >= 0 && present.n > 0)
+                r = infra_error_set(reterr, -ENOTEMPTY, "%s is not empty", to);
+        if (r >= 0 && path_exists(AT_FDCWD, to))
+                r = tree_copy(from, to, s->progress, s->userdata, reterr);
+        else if (r >= 0)
+                r = copy_beside(s, from, to, reterr);
+        return r < 0 ? infra_error_prefix(reterr, r, "cannot copy %s to %s", from, to) : 0;
 }
 
 int storage_space(struct storage *s, uint64_t *ret_free, uint64_t *ret_total, infra_error **reterr)

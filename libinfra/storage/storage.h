@@ -6,7 +6,7 @@
  *
  *   <path>/containers/NAME/live/            the live generation
  *   <path>/containers/NAME/generations/N/   every other one
- *   <path>/volumes/NAME/<escaped>/          live content of a volume ("/var/lib/mysql" -> "var-lib-mysql")
+ *   <path>/volumes/NAME/<escaped>/          live content of a volume ("/var/lib/mysql" -> "var-lib-mysql", "/a-b" -> "a%2db")
  *   <path>/snapshots/NAME/<tag>/<escaped>/  snapshots of volumes; the tag is the run's id
  *   <path>/cache/                           roots per release
  *
@@ -98,7 +98,10 @@ int storage_generation_mark(struct storage *s, const char *container, unsigned n
 /* Deletes a generation that is not live (-EBUSY). One that is gone already: 0. */
 int storage_generation_delete(struct storage *s, const char *container, unsigned number, infra_error **reterr);
 
-/* Copies a tree with everything (owners, ACLs, xattrs, hard links, sparse); reflinks where possible. */
+/*
+ * Copies a tree with everything (owners, ACLs, xattrs, hard links, sparse); reflinks where possible. @to is made
+ * in one step, or is an empty directory that is filled; -ENOTEMPTY otherwise.
+ */
 int storage_tree_copy(struct storage *s, const char *from, const char *to, infra_error **reterr);
 
 /* Path of the live content of a volume, allocated; it need not exist yet. */
@@ -110,7 +113,9 @@ int storage_volume_snapshot(struct storage *s, const char *container, const char
                             infra_error **reterr);
 /*
  * Puts the content of the snapshot back: a copy of the snapshot is built beside and exchanged with the
- * live volume in one step; what was live is kept as snapshot "<tag>.replaced". -ENOENT without snapshot.
+ * live volume in one step; what was live is kept as snapshot "<tag>.replaced" ("<tag>.replaced.2" when there is
+ * one already). -ENOENT without snapshot. A no-op while the live volume is what a restore of this tag made, also
+ * when it has been written to since.
  */
 int storage_volume_restore(struct storage *s, const char *container, const char *volume, const char *tag,
                            infra_error **reterr);

@@ -3,13 +3,15 @@
 #include "fixture.h"
 
 #include <linux/fs.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/sysmacros.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <sys/xattr.h>
 
-enum { HOLE = 64 << 20, DEEP = 600 };
+enum { HOLE = 64 << 20, DEEP = 600, CHURN_FILES = 40, COPIES = 20 };
 
 /* cap_net_raw=ep as the kernel stores it (VFS_CAP_REVISION_2). */
 static const unsigned char capability[20] = { 1, 0, 0, 2, 0, 0x20 };
@@ -158,6 +160,45 @@ static void test_stop(void **state UNUSED)
         RUN("dd", "if=/dev/zero", path_in(a, "of=%s/zero", from), "bs=1M", "count=20", "status=none");
         storage_set_progress(s, stop, NULL);
         assert_result(storage_tree_copy(s, from, path_in(to, "%s/to", storage_path(s)), &error), -ECANCELED);
+        assert_false(path_exists(AT_FDCWD, to)); /* whole or not at all */
+        assert_false(path_exists(AT_FDCWD, path_in(a, "%s/.new-to", storage_path(s))));
+}
+
+/* A guest at work: files come, get names, change their size and go. */
+static void churn(const char *from)
+{
+        char a[PATH_ROOM], b[PATH_ROOM];
+
+        for (unsigned i = 0;; i = (i + 1) % CHURN_FILES) {
+                mkdir(path_in(a, "%s/churn-%u", from, i), 0755);
+                text_write(path_in(a, "%s/churn-%u/file", from, i), "text");
+                link(a, path_in(b, "%s/link-%u", from, i));
+                symlink("file", path_in(b, "%s/churn-%u/symlink", from, i));
+                unlink(b);
+                truncate(a, i);
+                unlink(path_in(b, "%s/link-%u", from, (i + CHURN_FILES / 2) % CHURN_FILES));
+                unlink(path_in(a, "%s/churn-%u/file", from, (i + CHURN_FILES / 2) % CHURN_FILES));
+                rmdir(path_in(a, "%s/churn-%u", from, (i + CHURN_FILES / 2) % CHURN_FILES));
+        }
+}
+
+static void test_running_guest(void **state UNUSED)
+{
+        _cleanup_storage_ struct storage *s = storage_at(&fixture.places[0], "running");
+        char from[PATH_ROOM], to[PATH_ROOM], a[PATH_ROOM];
+        pid_t pid;
+
+        assert_int_equal(mkdir(path_in(from, "%s/from", storage_path(s)), 0755), 0);
+        text_write(path_in(a, "%s/steady", from), "steady");
+        pid = fork();
+        if (pid == 0)
+                churn(from);
+        for (unsigned i = 0; i < COPIES; i++) {
+                assert_ok(storage_tree_copy(s, from, path_in(to, "%s/to-%u", storage_path(s), i), &error));
+                text_expect(path_in(a, "%s/steady", to), "steady");
+        }
+        kill(pid, SIGKILL);
+        assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
 
 /* What a mount hides or shows is not part of the tree. */
@@ -221,7 +262,7 @@ static void test_nasty_is_deleted(void **state UNUSED)
 static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_everything),      cmocka_unit_test(test_across),
         cmocka_unit_test(test_stop),            cmocka_unit_test(test_mounts_stay_out),
-        cmocka_unit_test(test_nasty_is_deleted),
+        cmocka_unit_test(test_nasty_is_deleted), cmocka_unit_test(test_running_guest),
 };
 
 STORAGE_TESTS(tests)
