@@ -68,6 +68,12 @@ static const char *const apt_options[] = {
         /* A mirror that is gone is an error and not a warning: half the lists would mean half an upgrade. */
         "-o", "APT::Update::Error-Mode=any",
         "-o", "Acquire::Retries=3",
+        /* "stable" has become "oldstable" since the root was made; the signature still says whose it is. */
+        "-o", "Acquire::AllowReleaseInfoChange::Suite=true",
+        "-o", "Acquire::AllowReleaseInfoChange::Version=true",
+        /* Settings of the root that would hold it back, or remove more than asked for. */
+        "-o", "APT::Default-Release=",
+        "-o", "APT::Get::AutomaticRemove=false",
         "-o", "Dir::Ignore-Files-Silently::=\\.before-[a-z]+$",
 };
 
