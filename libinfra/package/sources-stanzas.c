@@ -48,17 +48,22 @@ static void stanza_done(struct stanza *s)
         *s = (struct stanza){};
 }
 
+static bool is_blank(char c)
+{
+        return c == ' ' || c == '\t' || c == '\r';
+}
+
 static int words_scan(const char *text, size_t at, size_t end, struct words *w)
 {
         while (at < end) {
                 struct token *t;
                 size_t start;
 
-                if (strchr(" \t\r", text[at])) {
+                if (is_blank(text[at])) {
                         at++;
                         continue;
                 }
-                for (start = at; at < end && !strchr(" \t\r", text[at]);)
+                for (start = at; at < end && !is_blank(text[at]);)
                         at++;
                 t = ARRAY_ADD(w->items, w->n);
                 if (!t)
@@ -115,47 +120,63 @@ static void stanza_disable(const struct stanza *s, const char *release, const ch
         edits_add(e, s->at, 0, SOURCES_NOTE "disabled for %s, %s\n%s", release, why, w->n > 0 ? "" : "Enabled: no\n");
 }
 
-/*
- * A word goes away with the blanks before it when it ends its line (whole line, if it is alone there), else
- * with those behind it: a line of blanks would end the stanza, and a comment line must not be continued.
- * Words are removed from first to last, so only the latest edit can reach into these blanks.
- */
-static void word_remove(const char *text, const struct token *t, struct edits *e)
+/* Word @i of the words @first..@last of its line goes away: up to the next word, or back to the one before. */
+static void word_remove(const char *text, const struct words *w, size_t first, size_t i, size_t last, const bool *drop,
+                        struct edits *e)
 {
-        const struct edit *latest = e->n > 0 ? &e->items[e->n - 1] : NULL;
-        size_t start = t->at, end = t->at + t->length, first = latest ? latest->at + latest->length : 0;
-        size_t blanks = strspn(text + end, " \t\r");
+        size_t start = w->items[i].at, end = start + w->items[i].length;
 
-        if (text[end + blanks] != '\n' && text[end + blanks] != '\0') {
-                edits_add(e, start, t->length + blanks, "%s", "");
-                return;
-        }
-        first = first <= start ? first : 0;
-        while (start > first && strchr(" \t\r", text[start - 1]))
-                start--;
-        if (start > first && text[start - 1] == '\n')
-                start--;
+        if (i < last)
+                end = w->items[i + 1].at;
+        else if (i == first || !drop[i - 1])
+                while (is_blank(text[start - 1]))
+                        start--;
         edits_add(e, start, end - start, "%s", "");
 }
 
-/* Puts values[i] in the place of word i; NULL and repetitions go away. */
-static bool words_replace(const char *text, const struct words *w, char *const *values, struct edits *e)
+/*
+ * Takes the marked words away. A continuation line that loses all its words goes away as a whole: a line of
+ * blanks would end the stanza.
+ */
+static void words_remove(const char *text, const struct words *w, const bool *drop, struct edits *e)
 {
-        bool changed = false;
+        for (size_t first = 0, last; first < w->n; first = last + 1) {
+                size_t start = w->items[first].at, end = start + strcspn(text + start, "\n");
+                bool all = drop[first];
 
-        for (size_t i = 0; i < w->n; i++) {
-                bool drop = !values[i];
-
-                for (size_t j = 0; j < i && !drop; j++)
-                        drop = values[j] && streq(values[j], values[i]);
-                if (!drop && token_is(text, &w->items[i], values[i]))
+                while (start > 0 && text[start - 1] != '\n')
+                        start--;
+                for (last = first; last + 1 < w->n && w->items[last + 1].at < end; last++)
+                        all = all && drop[last + 1];
+                if (all && is_blank(text[start])) {
+                        edits_add(e, start, end - start + (text[end] == '\n'), "%s", "");
                         continue;
-                if (drop)
-                        word_remove(text, &w->items[i], e);
-                else
-                        edits_add(e, w->items[i].at, w->items[i].length, "%s", values[i]);
-                changed = true;
+                }
+                for (size_t i = first; i <= last; i++)
+                        if (drop[i])
+                                word_remove(text, w, first, i, last, drop, e);
         }
+}
+
+/* Puts values[i] in the place of word i; NULL and repetitions go away. Whether anything changed, or -ENOMEM. */
+static int words_replace(const char *text, const struct words *w, char *const *values, struct edits *e)
+{
+        _cleanup_free_ bool *drop = calloc(w->n + 1, sizeof(*drop));
+        int changed = 0;
+
+        if (!drop)
+                return -ENOMEM;
+        for (size_t i = 0; i < w->n; i++) {
+                drop[i] = !values[i];
+                for (size_t j = 0; j < i && !drop[i]; j++)
+                        drop[i] = values[j] && streq(values[j], values[i]);
+                if (!drop[i] && token_is(text, &w->items[i], values[i]))
+                        continue;
+                if (!drop[i])
+                        edits_add(e, w->items[i].at, w->items[i].length, "%s", values[i]);
+                changed = 1;
+        }
+        words_remove(text, w, drop, e);
         return changed;
 }
 
@@ -196,13 +217,15 @@ static int suites_map(const char *text, const struct words *w, enum archive arch
         return known;
 }
 
-static void mirror_set(const char *text, const struct words *w, const char *mirror, struct edits *e)
+/* One mirror in the place of all addresses. */
+static int mirror_set(const char *text, const struct words *w, const char *mirror, struct edits *e)
 {
-        for (size_t i = 0; mirror && i < w->n; i++)
-                if (i > 0)
-                        word_remove(text, &w->items[i], e);
-                else if (!token_is(text, &w->items[i], mirror))
-                        edits_add(e, w->items[i].at, w->items[i].length, "%s", mirror);
+        _cleanup_free_ char **values = calloc(w->n, sizeof(*values)), *copy = strdup(mirror);
+
+        if (!values || !copy)
+                return -ENOMEM;
+        values[0] = copy;
+        return words_replace(text, w, values, e);
 }
 
 static int suites_rewrite(const char *text, const struct stanza *s, enum archive archive, char **values,
@@ -211,7 +234,7 @@ static int suites_rewrite(const char *text, const struct stanza *s, enum archive
         _cleanup_strlist_ struct strlist gone = {};
         const struct words *w = &s->fields[FIELD_SUITES], *components = &s->fields[FIELD_COMPONENTS];
         const char *mirror = archive_mirror(archive, to);
-        int known = suites_map(text, w, archive, to->release, &gone, values);
+        int known = suites_map(text, w, archive, to->release, &gone, values), changed;
 
         if (known < 0)
                 return known;
@@ -221,8 +244,12 @@ static int suites_rewrite(const char *text, const struct stanza *s, enum archive
         }
         for (size_t i = 0; i < gone.n; i++)
                 edits_add(e, s->at, 0, SOURCES_NOTE "suite %s removed, %s has none\n", gone.items[i], to->release);
-        mirror_set(text, &s->fields[FIELD_URIS], mirror, e);
-        if (words_replace(text, w, values, e))
+        changed = mirror ? mirror_set(text, &s->fields[FIELD_URIS], mirror, e) : 0;
+        if (changed >= 0)
+                changed = words_replace(text, w, values, e);
+        if (changed < 0)
+                return changed;
+        if (changed)
                 components_extend(text, components->items, components->n, to->release, e);
         for (size_t i = 0; i < w->n; i++)
                 if (values[i] && streq(values[i], to->release) &&

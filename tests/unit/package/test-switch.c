@@ -23,7 +23,7 @@
 #include "package/package.h"
 #include "package/sources.h"
 
-enum { TEXT_MAX = 1 << 20, CASES_MIN = 12 };
+enum { TEXT_MAX = 1 << 20, CASES_MIN = 12, SOUPS = 3000, SOUP_WORDS = 40 };
 
 struct place {
         char directory[64];
@@ -356,12 +356,45 @@ static void test_word_removal(void **state UNUSED)
         }
 }
 
+/* Random words, blanks, comments and fields: the result of a result is itself, whatever the text was. */
+static void test_word_soup(void **state UNUSED)
+{
+        static const char *const words[] = {
+                "Types:", "URIs:", "Suites:", "Components:", "Enabled:", "deb", "deb-src", "bookworm", "sid", "stable",
+                "bookworm-security", "buster/updates", "http://deb.debian.org/debian", "http://security.debian.org/",
+                "http://x.example.org", "main", "non-free", "no", "[", "]", "#", " ", " ", " ", "\t", "\n", "\n", "\n ", "\n#", "\n\n",
+                "\nSuites: ", "\nURIs: http://deb.debian.org/debian", "\ndeb http://deb.debian.org/debian ",
+        };
+        uint32_t random = 616;
+
+        for (int i = 0; i < SOUPS; i++) {
+                _cleanup_str_ struct str s = {};
+                bool debian;
+
+                for (int n = 0; n < SOUP_WORDS; n++) {
+                        random = random * 1664525 + 1013904223;
+                        str_add(&s, "%s", words[(random >> 8) % ELEMENTS(words)]);
+                }
+                for (int lines = 0; lines < 2; lines++) {
+                        int (*rewrite)(const char *, const struct package_sources *, char **, bool *) =
+                                lines ? sources_rewrite_lines : sources_rewrite_stanzas;
+                        _cleanup_free_ char *once = NULL, *twice = NULL;
+
+                        assert_int_equal(rewrite(s.text, &trixie, &once, &debian), 0);
+                        assert_int_equal(rewrite(once, &trixie, &twice, &debian), 0);
+                        if (!streq(once, twice))
+                                print_message("# from: <<%s>>\n", s.text);
+                        assert_string_equal(once, twice);
+                }
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_golden),       cmocka_unit_test(test_links),    cmocka_unit_test(test_directory_link),
                 cmocka_unit_test(test_link_inside),  cmocka_unit_test(test_odd_files), cmocka_unit_test(test_owner),
-                cmocka_unit_test(test_resume),       cmocka_unit_test(test_refusals), cmocka_unit_test(test_word_removal),
+                cmocka_unit_test(test_resume),       cmocka_unit_test(test_refusals), cmocka_unit_test(test_word_removal), cmocka_unit_test(test_word_soup),
         };
 
         cmocka_set_message_output(CM_OUTPUT_TAP);
