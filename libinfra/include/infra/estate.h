@@ -37,6 +37,13 @@ infra_estate *infra_estate_free(infra_estate *e);
 /** infra_estate_digest: SHA-256 of the content of the policy files, hexadecimal; owned by the estate. */
 const char *infra_estate_digest(const infra_estate *e);
 
+/**
+ * infra_estate_summary: what it contains, without looking at the host: {"host","digest","zones":[name...],
+ * "containers":[{"name","profile","release","services"}],"upgrades":[name...],"services"}; the counts are of
+ * services, the last one with the host's own. @ret_json is the caller's to free().
+ */
+int infra_estate_summary(const infra_estate *e, char **ret_json, infra_error **reterr);
+
 #ifdef __cplusplus
 }
 #endif
