@@ -47,8 +47,7 @@ static bool drain(int fd, struct str *s)
         return n > 0 || (n < 0 && (errno == EINTR || errno == EAGAIN));
 }
 
-/* Waits for the child to end, reading its output meanwhile; 0, or -ETIME after having killed it. */
-static int child_wait(pid_t pid, int fd, struct str *output, int64_t timeout_ms, int *ret_status)
+int process_wait(pid_t pid, int fd, struct str *output, int64_t timeout_ms, int *ret_status)
 {
         int64_t end = clock_boottime_ms() + timeout_ms;
         bool open = fd >= 0, late = false;
@@ -70,6 +69,7 @@ static int child_wait(pid_t pid, int fd, struct str *output, int64_t timeout_ms,
                         break;
                 if (timeout_ms && !late && clock_boottime_ms() > end) {
                         kill(-pid, SIGKILL);
+                        kill(pid, SIGKILL);
                         late = true;
                 }
                 if (!open)
@@ -108,7 +108,7 @@ int process_run(const char *const argv[], const struct process_options *options,
                 child_exec(argv, options, writer >= 0 ? writer : options->output);
         if (writer >= 0)
                 close(TAKE_FD(writer));
-        r = child_wait(pid, reader, &output, options->timeout_ms, &status);
+        r = process_wait(pid, reader, &output, options->timeout_ms, &status);
         if (r < 0)
                 return infra_error_set(reterr, r, "%s: %s", argv[0],
                                        r == -ETIME ? "no end within the time limit" : strerror(-r));

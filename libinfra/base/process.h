@@ -21,6 +21,13 @@ int process_run(const char *const argv[], const struct process_options *options,
                 infra_error **reterr);
 
 /*
+ * Waits for child @pid to end, reading what it writes to pipe @fd (-1 = none) into @output meanwhile. On
+ * expiry of @timeout_ms (0 = none) its process group is killed: -ETIME. ret_status as above.
+ */
+struct str;
+int process_wait(pid_t pid, int fd, struct str *output, int64_t timeout_ms, int *ret_status);
+
+/*
  * Start time of a process in clock ticks since boot (field 22 of /proc/PID/stat): together with the pid
  * and the boot id it names one process for good. 0 when there is none.
  */

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The bridge of the containers, by rtnetlink(7): link, addresses, up; and forwarding in this network namespace. */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ifaddrs.h>
+#include <libmnl/libmnl.h>
+#include <linux/if_addr.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "container/container.h"
+
+static void socket_closep(struct mnl_socket **s)
+{
+        if (*s)
+                mnl_socket_close(*s);
+}
+
+/* Sends one request and takes the kernel's answer: 0 or a negative errno. */
+static int talk(struct nlmsghdr *request)
+{
+        CLEANUP(socket_closep) struct mnl_socket *s = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+        _cleanup_free_ char *buffer = malloc(MNL_SOCKET_BUFFER_SIZE);
+        ssize_t n;
+
+        if (!s || !buffer || mnl_socket_bind(s, 0, MNL_SOCKET_AUTOPID) < 0)
+                return buffer ? -errno : -ENOMEM;
+        request->nlmsg_seq = 1;
+        request->nlmsg_flags |= NLM_F_REQUEST | NLM_F_ACK;
+        if (mnl_socket_sendto(s, request, request->nlmsg_len) < 0)
+                return -errno;
+        n = mnl_socket_recvfrom(s, buffer, MNL_SOCKET_BUFFER_SIZE);
+        if (n < 0)
+                return -errno;
+        return mnl_cb_run(buffer, (size_t)n, 1, mnl_socket_get_portid(s), NULL, NULL) < 0 ? -errno : 0;
+}
+
+static int link_add(const char *name)
+{
+        _cleanup_free_ char *buffer = calloc(1, MNL_SOCKET_BUFFER_SIZE);
+        struct nlmsghdr *m = buffer ? mnl_nlmsg_put_header(buffer) : NULL;
+        struct ifinfomsg *i;
+        struct nlattr *info;
+
+        if (!m)
+                return -ENOMEM;
+        m->nlmsg_type = RTM_NEWLINK;
+        m->nlmsg_flags = NLM_F_CREATE | NLM_F_EXCL;
+        i = mnl_nlmsg_put_extra_header(m, sizeof(*i));
+        i->ifi_family = AF_UNSPEC;
+        mnl_attr_put_strz(m, IFLA_IFNAME, name);
+        info = mnl_attr_nest_start(m, IFLA_LINKINFO);
+        mnl_attr_put_str(m, IFLA_INFO_KIND, "bridge");
+        mnl_attr_nest_end(m, info);
+        return talk(m);
+}
+
+static int link_up(unsigned index)
+{
+        _cleanup_free_ char *buffer = calloc(1, MNL_SOCKET_BUFFER_SIZE);
+        struct nlmsghdr *m = buffer ? mnl_nlmsg_put_header(buffer) : NULL;
+        struct ifinfomsg *i;
+
+        if (!m)
+                return -ENOMEM;
+        m->nlmsg_type = RTM_NEWLINK;
+        i = mnl_nlmsg_put_extra_header(m, sizeof(*i));
+        i->ifi_family = AF_UNSPEC;
+        i->ifi_index = (int)index;
+        i->ifi_flags = i->ifi_change = IFF_UP;
+        return talk(m);
+}
+
+static int address_add(unsigned index, const struct address *a)
+{
+        _cleanup_free_ char *buffer = calloc(1, MNL_SOCKET_BUFFER_SIZE);
+        struct nlmsghdr *m = buffer ? mnl_nlmsg_put_header(buffer) : NULL;
+        struct ifaddrmsg *i;
+        int r;
+
+        if (!m)
+                return -ENOMEM;
+        m->nlmsg_type = RTM_NEWADDR;
+        m->nlmsg_flags = NLM_F_CREATE | NLM_F_EXCL;
+        i = mnl_nlmsg_put_extra_header(m, sizeof(*i));
+        i->ifa_family = (uint8_t)a->family;
+        i->ifa_prefixlen = (uint8_t)a->prefix;
+        i->ifa_index = index;
+        /* Nobody else is on a bridge just made, so the address is usable at once. */
+        i->ifa_flags = a->family == AF_INET6 ? IFA_F_NODAD : 0;
+        mnl_attr_put(m, IFA_LOCAL, address_bits(a) / 8, a->bytes);
+        mnl_attr_put(m, IFA_ADDRESS, address_bits(a) / 8, a->bytes);
+        r = talk(m);
+        return r == -EEXIST ? 0 : r;
+}
+
+static bool is_bridge(const char *name)
+{
+        _cleanup_free_ char *path = path_join("/sys/class/net/%s/bridge", name);
+
+        return path && path_exists(AT_FDCWD, path);
+}
+
+static bool carries(const struct ifaddrs *list, const char *name, const struct address *a)
+{
+        for (const struct ifaddrs *i = list; i; i = i->ifa_next) {
+                const void *bytes;
+
+                if (!i->ifa_addr || i->ifa_addr->sa_family != a->family || !streq(i->ifa_name, name))
+                        continue;
+                bytes = a->family == AF_INET ? (const void *)&((const struct sockaddr_in *)(const void *)i->ifa_addr)->sin_addr :
+                                               (const void *)&((const struct sockaddr_in6 *)(const void *)i->ifa_addr)->sin6_addr;
+                if (memcmp(bytes, a->bytes, address_bits(a) / 8) == 0 && (i->ifa_flags & IFF_UP))
+                        return true;
+        }
+        return false;
+}
+
+static const struct {
+        const char *path;
+        int family;
+} forwarding[] = {
+        { "/proc/sys/net/ipv4/ip_forward", AF_INET },
+        { "/proc/sys/net/ipv6/conf/all/forwarding", AF_INET6 },
+};
+
+static bool forwards(const char *path)
+{
+        _cleanup_free_ char *text = NULL;
+
+        return file_read(AT_FDCWD, path, 16, &text, NULL) >= 0 && *text == '1';
+}
+
+/* Forwarding of a family is wanted when the bridge has an address of it. */
+static bool is_wanted(const struct host *h, int family)
+{
+        return address_is_set(family == AF_INET ? &h->bridge_ipv4 : &h->bridge_ipv6);
+}
+
+bool bridge_is_made(const struct host *h)
+{
+        struct ifaddrs *list = NULL;
+        bool made;
+
+        if (!is_bridge(h->bridge) || getifaddrs(&list) < 0)
+                return false;
+        made = (!address_is_set(&h->bridge_ipv4) || carries(list, h->bridge, &h->bridge_ipv4)) &&
+               (!address_is_set(&h->bridge_ipv6) || carries(list, h->bridge, &h->bridge_ipv6));
+        freeifaddrs(list);
+        for (size_t i = 0; i < ELEMENTS(forwarding); i++)
+                made = made && (!is_wanted(h, forwarding[i].family) || forwards(forwarding[i].path));
+        return made;
+}
+
+static int forward(const char *path, infra_error **reterr)
+{
+        _cleanup_close_ int fd = -1;
+
+        if (forwards(path))
+                return 0;
+        fd = open(path, O_WRONLY | O_CLOEXEC);
+        if (fd < 0 || write(fd, "1", 1) != 1)
+                return infra_error_set(reterr, -errno, "cannot switch forwarding on in %s: %m", path);
+        return 0;
+}
+
+int bridge_make(const struct host *h, infra_error **reterr)
+{
+        unsigned index = if_nametoindex(h->bridge);
+        int r = 0;
+
+        if (index && !is_bridge(h->bridge))
+                return infra_error_set(reterr, -EEXIST, "%s exists and is not a bridge; it is left alone", h->bridge);
+        if (!index)
+                r = link_add(h->bridge);
+        if (r < 0 && r != -EEXIST)
+                return infra_error_set(reterr, r, "cannot make bridge %s: %s", h->bridge, strerror(-r));
+        index = if_nametoindex(h->bridge);
+        r = address_is_set(&h->bridge_ipv4) ? address_add(index, &h->bridge_ipv4) : 0;
+        if (r >= 0 && address_is_set(&h->bridge_ipv6))
+                r = address_add(index, &h->bridge_ipv6);
+        if (r >= 0)
+                r = link_up(index);
+        if (r < 0)
+                return infra_error_set(reterr, r, "cannot set up bridge %s: %s", h->bridge, strerror(-r));
+        for (size_t i = 0; r >= 0 && i < ELEMENTS(forwarding); i++)
+                if (is_wanted(h, forwarding[i].family))
+                        r = forward(forwarding[i].path, reterr);
+        return r;
+}

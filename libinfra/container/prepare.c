@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Files of a guest's root written from outside before its first start. The root belongs to the guest, so
+ * every path is resolved inside it (openat2, RESOLVE_IN_ROOT): a link cannot lead out.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "container/container.h"
+
+static int open_inside(int root, const char *path, uint64_t flags)
+{
+        struct open_how how = { .flags = flags | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
+        int fd = (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
+
+        return fd < 0 ? -errno : fd;
+}
+
+/* Replaces a file; a link of that name is replaced by the file. A directory that the root lacks: nothing to do. */
+static int put(int root, const char *directory, const char *name, const char *text, infra_error **reterr)
+{
+        _cleanup_close_ int dir = open_inside(root, directory, O_RDONLY | O_DIRECTORY);
+        int r;
+
+        if (dir == -ENOENT)
+                return 0;
+        r = dir < 0 ? dir : file_replace(dir, name, text, strlen(text), 0644);
+        return r < 0 ? infra_error_set(reterr, r, "cannot write %s/%s of the root: %s", directory, name, strerror(-r)) : 0;
+}
+
+static int put_hosts(int root, const infra_estate *e, const struct container *c, infra_error **reterr)
+{
+        _cleanup_str_ struct str s = {};
+        char text[ADDRESS_TEXT_MAX];
+
+        str_add(&s, "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n");
+        if (address_is_set(&c->internal))
+                str_add(&s, "%s %s\n", address_format_host(&c->internal, text), c->name);
+        if (address_is_set(&c->ipv6))
+                str_add(&s, "%s %s\n", address_format_host(&c->ipv6, text), c->name);
+        (void)e;
+        return s.failed ? infra_error_oom(reterr) : put(root, "etc", "hosts", s.text, reterr);
+}
+
+static int put_resolvers(int root, const infra_estate *e, infra_error **reterr)
+{
+        _cleanup_str_ struct str s = {};
+        char text[ADDRESS_TEXT_MAX];
+
+        if (e->host.n_resolvers == 0)
+                return 0;
+        for (size_t i = 0; i < e->host.n_resolvers; i++)
+                str_add(&s, "nameserver %s\n", address_format_host(&e->host.resolvers[i], text));
+        return s.failed ? infra_error_oom(reterr) : put(root, "etc", "resolv.conf", s.text, reterr);
+}
+
+static int put_proxy(int root, const infra_estate *e, infra_error **reterr)
+{
+        _cleanup_free_ char *text = NULL;
+
+        if (!e->host.proxy)
+                return 0;
+        text = path_join("Acquire::http::Proxy \"%s\";\n", e->host.proxy);
+        return text ? put(root, "etc/apt/apt.conf.d", "99infra-proxy", text, reterr) : infra_error_oom(reterr);
+}
+
+int container_prepare_root(const infra_estate *e, const struct container *c, const char *rootfs,
+                           infra_error **reterr)
+{
+        _cleanup_close_ int root = open(rootfs, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        _cleanup_free_ char *name = path_join("%s\n", c->name);
+        int r;
+
+        if (root < 0)
+                return infra_error_set(reterr, -errno, "cannot open the root %s: %m", rootfs);
+        if (!name)
+                return infra_error_oom(reterr);
+        r = put(root, "etc", "hostname", name, reterr);
+        if (r >= 0)
+                r = put_hosts(root, e, c, reterr);
+        if (r >= 0)
+                r = put_resolvers(root, e, reterr);
+        if (r >= 0)
+                r = put_proxy(root, e, reterr);
+        /* Empty, so that the guest makes one of its own at its first start: two clones must not share it. */
+        return r < 0 ? r : put(root, "etc", "machine-id", "", reterr);
+}
