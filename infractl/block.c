@@ -7,7 +7,8 @@
 #include "base/clock.h"
 #include "infractl/value.h"
 
-enum { NAME_WIDTH = 14, DOING_WIDTH = 34, BAR_WIDTH = 16, LINES_KEPT = 3 };
+/* Fits 80 columns: what is being done, how far into its forecast, and for how long already. */
+enum { NAME_WIDTH = 12, DOING_WIDTH = 34, BAR_WIDTH = 8, LINES_KEPT = 3 };
 
 /* How a container stands, from the states of its steps. */
 struct standing {
@@ -75,8 +76,6 @@ static void add_current(struct str *line, const struct standing *s)
         str_add(line, "%-*s ", DOING_WIDTH, doing.text ? doing.text : "");
         add_bar(line, spent, forecast);
         str_add(line, " %s", str_duration(text, spent));
-        if (forecast)
-                str_add(line, " / %s", str_duration(text, forecast));
 }
 
 /* Cut at the width: a wrapped line would spoil the counting. */

@@ -207,6 +207,9 @@ static int follow(struct infractl *i, const struct terminal *t, int64_t run, jso
         if (r >= 0)
                 r = attach(&f);
         if (r >= 0) {
+                if (client_is_local(i->client) && !i->flags[OPTION_LOCAL])
+                        progress_say(&f.progress, "without infrad perhaps nobody carries this run on: start infrad, or "
+                                     "`infractl --local watch %lld` takes it up", (long long)run);
                 progress_draw(&f.progress);
                 r = sd_event_loop(i->client->event);
         }
