@@ -15,6 +15,7 @@ extern "C" {
 
 typedef struct infra_diags infra_diags;
 
+/** infra_diags_new: an empty list, to be freed with infra_diags_free(); NULL when memory is out. */
 infra_diags *infra_diags_new(void);
 
 /** infra_diags_free: takes NULL, returns NULL. */
