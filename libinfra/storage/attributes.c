@@ -52,7 +52,9 @@ static int xattrs_copy(struct copy *c, const char *source, const char *target)
         ssize_t size = llistxattr(source, NULL, 0);
 
         if (size <= 0)
-                return size == 0 || errno == EOPNOTSUPP || is_gone(errno) ? 0 : copy_failed(c, -errno, "cannot list the attributes of");
+                return size == 0 || errno == EOPNOTSUPP || is_gone(errno)
+                               ? 0
+                               : copy_failed(c, -errno, "cannot list the attributes of");
         names = malloc((size_t)size);
         if (!names)
                 return infra_error_oom(c->reterr);

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "base/clock.h"
@@ -49,9 +50,9 @@ static int change_begin(struct storage *s, const char *container, struct change 
                 return infra_error_oom(reterr);
         r = place_name_check("container", container, reterr);
         if (r >= 0)
-                r = place_lock(home, STORAGE_MODE, &c->lock, reterr);
-        if (r >= 0)
                 r = place_make(c->directory, STORAGE_MODE, reterr);
+        if (r >= 0)
+                r = place_lock(home, LOCK_EX, &c->lock, reterr);
         if (r >= 0)
                 r = generations_read(s, container, &c->found, reterr);
         if (r >= 0)
@@ -197,22 +198,28 @@ static int state_write(const char *tree, const char *container, const struct gen
         return identity_write(tree, container, &wanted, reterr);
 }
 
-/* What is left to do after the one step that counts; all of it is made up for by later calls. */
-static int exchange_settle(struct storage *s, const struct change *c, const char *container,
-                           const struct generation *now, const struct generation *old, infra_error **reterr)
+/*
+ * The step that counts and the rename that only puts the names right, under the readers' lock. Both are for the
+ * directories' fsync after it: they may come to the disk in any order.
+ */
+static int names_exchange(const struct change *c, const struct generation *now, const struct generation *old,
+                          infra_error **reterr)
 {
         _cleanup_free_ char *right = path_join("%s/%u", c->directory, old ? old->number : 0);
+        _cleanup_close_ int lock = -1;
         int r;
 
         if (!right)
                 return infra_error_oom(reterr);
-        if (old && !streq(now->path, right)) {
-                r = place_move(now->path, right, RENAME_NOREPLACE, reterr);
-                if (r < 0)
-                        return r;
-        }
-        r = state_write(c->live, container, now, GENERATION_LIVE, reterr);
-        return r < 0 ? r : s->backend->sync(c->live, reterr);
+        place_lock(c->directory, LOCK_EX, &lock, NULL); /* a reader that hangs does not stop a cut-over */
+        if (renameat2(AT_FDCWD, now->path, AT_FDCWD, c->live, old ? RENAME_EXCHANGE : RENAME_NOREPLACE) < 0)
+                return infra_error_set(reterr, -errno, "cannot exchange %s and %s: %m", now->path, c->live);
+        if (old && renameat2(AT_FDCWD, now->path, AT_FDCWD, right, RENAME_NOREPLACE) < 0)
+                return infra_error_set(reterr, -errno, "cannot rename %s to %s: %m", now->path, right);
+        closep(&lock);
+        lock = -1;
+        r = place_sync_parent(c->live, reterr);
+        return r < 0 ? r : place_sync_parent(now->path, reterr);
 }
 
 static int exchange_run(struct storage *s, const struct change *c, const char *container, const struct generation *now,
@@ -226,8 +233,10 @@ static int exchange_run(struct storage *s, const struct change *c, const char *c
         if (r >= 0)
                 r = s->backend->sync(now->path, reterr);
         if (r >= 0)
-                r = place_move(now->path, c->live, old ? RENAME_EXCHANGE : RENAME_NOREPLACE, reterr);
-        return r < 0 ? r : exchange_settle(s, c, container, now, old, reterr);
+                r = names_exchange(c, now, old, reterr);
+        if (r >= 0)
+                r = state_write(c->live, container, now, GENERATION_LIVE, reterr);
+        return r < 0 ? r : s->backend->sync(c->live, reterr);
 }
 
 int storage_generation_exchange(struct storage *s, const char *container, unsigned number,

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Reading generations. A reader needs no lock: an exchange that runs meanwhile shows up as a number seen
- * twice or a name that is gone (generations/ is read before live/, and no step takes a tree out of both), and
- * is read again. What is still wrong then is wrong on disk.
+ * Reading generations. generations/ is locked shared while it is read, and exclusively around the few renames that
+ * move a tree which others may be reading about (a directory that is read while its entries are renamed can show
+ * neither name). So a status never waits for a clone and never misses a tree. A tree that is deleted under a
+ * reader has no identity for a moment: it is read again, and what is wrong then is wrong on disk.
  */
 
 #include "storage/generation.h"
@@ -11,6 +12,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 
 #include "base/array.h"
 #include "base/clock.h"
@@ -119,11 +121,14 @@ int generations_read(const struct storage *s, const char *container, struct gene
         _cleanup_free_ char *others = path_join("%s/containers/%s/generations", s->path, container);
         _cleanup_generations_ struct generations g = {};
         _cleanup_strlist_ struct strlist names = {};
+        _cleanup_close_ int lock = -1;
         int r;
 
         if (!live || !others)
                 return infra_error_oom(reterr);
-        r = place_entries(others, &names, reterr);
+        r = place_lock(others, LOCK_SH, &lock, reterr);
+        if (r >= 0)
+                r = place_entries(others, &names, reterr);
         if (r < 0)
                 return r;
         if (names.n > GENERATIONS_MAX)
@@ -176,30 +181,41 @@ int storage_generations(struct storage *s, const char *container, struct generat
  * The name a tree should have may be taken by another that is misnamed too: numbers are unique, so each
  * exchange puts at least one of them right for good.
  */
+static int generation_rename(struct generations *g, struct generation *item, const char *right, infra_error **reterr)
+{
+        bool taken = path_exists(AT_FDCWD, right);
+        int r;
+
+        r = place_move(item->path, right, taken ? RENAME_EXCHANGE : RENAME_NOREPLACE, reterr);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < g->n && taken; i++)
+                if (streq(g->items[i].path, right)) {
+                        free(g->items[i].path);
+                        g->items[i].path = TAKE_PTR(item->path);
+                        break;
+                }
+        free(item->path);
+        item->path = strdup(right);
+        return item->path ? 0 : infra_error_oom(reterr);
+}
+
 int generations_rename(const struct storage *s, const char *container, struct generations *g, infra_error **reterr)
 {
-        for (size_t i = 0; i < g->n; i++) {
-                struct generation *item = &g->items[i];
-                _cleanup_free_ char *right = path_join("%s/containers/%s/generations/%u", s->path, container, item->number);
-                bool taken;
-                int r;
+        _cleanup_free_ char *directory = path_join("%s/containers/%s/generations", s->path, container);
+        _cleanup_close_ int lock = -1;
+        int r = directory ? 0 : infra_error_oom(reterr);
+
+        for (size_t i = 0; i < g->n && r >= 0; i++) {
+                _cleanup_free_ char *right = path_join("%s/%u", directory, g->items[i].number);
 
                 if (!right)
                         return infra_error_oom(reterr);
-                if (item->state == GENERATION_LIVE || streq(item->path, right))
+                if (g->items[i].state == GENERATION_LIVE || streq(g->items[i].path, right))
                         continue;
-                taken = path_exists(AT_FDCWD, right);
-                r = place_move(item->path, right, taken ? RENAME_EXCHANGE : RENAME_NOREPLACE, reterr);
-                if (r < 0)
-                        return r;
-                for (size_t k = 0; k < g->n && taken; k++)
-                        if (streq(g->items[k].path, right)) {
-                                free(g->items[k].path);
-                                g->items[k].path = TAKE_PTR(item->path);
-                                break;
-                        }
-                free(item->path);
-                item->path = TAKE_PTR(right);
+                if (lock < 0)
+                        place_lock(directory, LOCK_EX, &lock, NULL); /* a reader that hangs does not stop us */
+                r = generation_rename(g, &g->items[i], right, reterr);
         }
-        return 0;
+        return r;
 }

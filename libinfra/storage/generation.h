@@ -6,7 +6,7 @@
 #include "storage/storage.h"
 
 void generation_done(struct generation *g);
-/* One reading of all identities, no second try when a concurrent exchange is caught half-way. */
+/* One reading of all identities, no second try when a deletion is caught half-way. */
 int generations_read(const struct storage *s, const char *container, struct generations *ret, infra_error **reterr);
 /* Gives every tree below generations/ the name of its number, whatever crash left it under another. */
 int generations_rename(const struct storage *s, const char *container, struct generations *g, infra_error **reterr);

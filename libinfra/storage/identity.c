@@ -121,9 +121,10 @@ int identity_write(const char *tree, const char *container, const struct generat
 
         if (strchr(g->release, '\n') || strchr(g->run, '\n'))
                 return infra_error_set(reterr, -EINVAL, "release and run of a generation are single lines");
-        text = path_join("format=%d\ncontainer=%s\nnumber=%u\nparent=%u\nrelease=%s\nstate=%s\nrun=%s\ncreated=%" PRId64 "\n",
-                         IDENTITY_FORMAT, container, g->number, g->parent, g->release, generation_state_name(g->state),
-                         g->run, g->created_ms);
+        text = path_join("format=%d\ncontainer=%s\nnumber=%u\nparent=%u\n"
+                         "release=%s\nstate=%s\nrun=%s\ncreated=%" PRId64 "\n",
+                         IDENTITY_FORMAT, container, g->number, g->parent,
+                         g->release, generation_state_name(g->state), g->run, g->created_ms);
         if (!path || !text)
                 return infra_error_oom(reterr);
         r = file_replace(AT_FDCWD, path, text, strlen(text), IDENTITY_MODE);

@@ -13,7 +13,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 
-enum { LOCK_TRIES = 100, LOCK_PAUSE_MS = 20, MOUNT_LINE_FIELDS = 4 };
+enum { LOCK_TRIES = 400, LOCK_PAUSE_MS = 5, MOUNT_LINE_FIELDS = 4 };
 
 char *volume_escape(const char *volume)
 {
@@ -128,18 +128,15 @@ int place_make(const char *path, mode_t mode, infra_error **reterr)
         }
 }
 
-int place_lock(const char *directory, mode_t mode, int *ret_fd, infra_error **reterr)
+int place_lock(const char *directory, int operation, int *ret_fd, infra_error **reterr)
 {
-        _cleanup_close_ int fd = -1;
-        int r;
+        _cleanup_close_ int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-        r = place_make(directory, mode, reterr);
-        if (r < 0)
-                return r;
-        fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0 && errno == ENOENT)
+                return 0;
         if (fd < 0)
                 return infra_error_set(reterr, -errno, "cannot open %s: %m", directory);
-        for (unsigned i = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; i++) {
+        for (unsigned i = 0; flock(fd, operation | LOCK_NB) < 0; i++) {
                 if (errno != EWOULDBLOCK && errno != EINTR)
                         return infra_error_set(reterr, -errno, "cannot lock %s: %m", directory);
                 if (i >= LOCK_TRIES)

@@ -33,10 +33,10 @@ int place_sync_parent(const char *path, infra_error **reterr);
 int place_make(const char *path, mode_t mode, infra_error **reterr);
 
 /*
- * Locks a directory of a container (made if missing) against other processes that change below it. The
- * lock goes with the descriptor. -EBUSY when it is held for longer than a moment.
+ * flock (LOCK_EX, LOCK_SH) on a directory; the lock goes with the descriptor, so also with the process. -EBUSY when
+ * it is held for longer than a moment. No directory: 0 and *ret_fd stays.
  */
-int place_lock(const char *directory, mode_t mode, int *ret_fd, infra_error **reterr);
+int place_lock(const char *directory, int operation, int *ret_fd, infra_error **reterr);
 
 /* Deletes a tree that is out of use; -EBUSY, nothing deleted, when something is mounted inside. 0 when gone. */
 int tree_discard(const struct storage *s, const char *path, infra_error **reterr);

@@ -6,7 +6,8 @@
  *
  *   <path>/containers/NAME/live/            the live generation
  *   <path>/containers/NAME/generations/N/   every other one
- *   <path>/volumes/NAME/<escaped>/          live content of a volume ("/var/lib/mysql" -> "var-lib-mysql", "/a-b" -> "a%2db")
+ *   <path>/volumes/NAME/<escaped>/          live content of a volume ("/var/lib/mysql" -> "var-lib-mysql",
+ *                                           "/a-b" -> "a%2db")
  *   <path>/snapshots/NAME/<tag>/<escaped>/  snapshots of volumes; the tag is the run's id
  *   <path>/cache/                           roots per release
  *

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "base/fd.h"
@@ -64,7 +65,9 @@ int volume_change_begin(struct storage *s, const char *container, const char *vo
         c->snapshots = path_join("%s/snapshots/%s", s->path, container);
         if (!c->escaped || !c->directory || !c->live || !c->snapshots)
                 return infra_error_oom(reterr);
-        r = place_lock(c->directory, STORAGE_MODE, &c->lock, reterr);
+        r = place_make(c->directory, STORAGE_MODE, reterr);
+        if (r >= 0)
+                r = place_lock(c->directory, LOCK_EX, &c->lock, reterr);
         if (r >= 0)
                 r = place_tidy(s, c->directory, reterr);
         if (r >= 0)

@@ -17,7 +17,7 @@
 
 #include "base/clock.h"
 
-enum { CALLS_MAX = 400, RANDOM_KILLS = 100, RANDOM_PAUSE_US = 8000 };
+enum { CALLS_MAX = 400, READINGS = 600, READING_PAUSE_US = 200, RANDOM_KILLS = 100, RANDOM_PAUSE_US = 8000 };
 
 static const char mail[] = "/var/mail";
 
@@ -149,7 +149,7 @@ static unsigned generations_verify(struct storage *s)
 
 static int exchange(struct storage *s, unsigned number, infra_error **reterr)
 {
-        return storage_generation_exchange(s, "wiki", number, GENERATION_PREVIOUS, reterr);
+        return storage_generation_exchange(s, "wiki", number, GENERATION_BAD, reterr);
 }
 
 static int clone_one(struct storage *s, unsigned number, infra_error **reterr)
@@ -167,6 +167,15 @@ static int restore(struct storage *s, unsigned which, infra_error **reterr)
         return storage_volume_restore(s, "wiki", mail, which ? "b" : "a", reterr);
 }
 
+/* The old one has its new state from the very moment of the exchange. */
+static void expect_bad(struct storage *s, unsigned number)
+{
+        _cleanup_generations_ struct generations g = {};
+
+        identities_verify(s, &g);
+        assert_int_equal(generations_find(&g, number)->state, GENERATION_BAD);
+}
+
 static void test_exchange(void **state UNUSED)
 {
         FOREACH_PLACE(p) {
@@ -179,6 +188,8 @@ static void test_exchange(void **state UNUSED)
 
                         before += now == live;
                         after += killed && now != live;
+                        if (now != live)
+                                expect_bad(s, live);
                         assert_ok(exchange(s, 3 - live, &error));
                         assert_int_equal(generations_verify(s), 3 - live);
                         live = 3 - live;
@@ -277,6 +288,39 @@ static int everything(struct storage *s, unsigned live, infra_error **reterr)
         }
 }
 
+static int exchanges(struct storage *s, unsigned live, infra_error **reterr)
+{
+        int r = 0;
+
+        while (r >= 0) {
+                live = 3 - live;
+                r = exchange(s, live, reterr);
+        }
+        return r;
+}
+
+/* A reader never sees an exchange half-way, nor waits for more than its renames. */
+static void test_reader(void **state UNUSED)
+{
+        FOREACH_PLACE(p) {
+                _cleanup_storage_ struct storage *s = scene_make(p, "reader");
+                pid_t pid = writer_start(s, exchanges, 1, false);
+                unsigned seen[3] = {};
+
+                for (unsigned i = 0; i < READINGS; i++) {
+                        _cleanup_generations_ struct generations g = {};
+
+                        identities_verify(s, &g);
+                        assert_int_equal(g.n, 2);
+                        seen[generations_live(&g)->number]++;
+                        usleep(READING_PAUSE_US);
+                }
+                kill(pid, SIGKILL);
+                assert_int_equal(waitpid(pid, NULL, 0), pid);
+                assert_true(seen[1] > 0 && seen[2] > 0);
+        }
+}
+
 static void test_random(void **state UNUSED)
 {
         struct storage *scenes[PLACES] = {};
@@ -292,7 +336,7 @@ static void test_random(void **state UNUSED)
                 int status;
 
                 usleep((useconds_t)(random() % RANDOM_PAUSE_US));
-                identities_verify(s, &beside); /* a reader needs no lock */
+                identities_verify(s, &beside); /* beside the writer */
                 kill(pid, SIGKILL);
                 assert_int_equal(waitpid(pid, &status, 0), pid);
                 assert_true(WIFSIGNALED(status)); /* and did not end in an error */
@@ -308,6 +352,7 @@ static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_exchange),
         cmocka_unit_test(test_clone_and_delete),
         cmocka_unit_test(test_restore),
+        cmocka_unit_test(test_reader),
         cmocka_unit_test(test_random),
 };
 
