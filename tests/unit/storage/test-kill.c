@@ -17,7 +17,7 @@
 
 #include "base/clock.h"
 
-enum { CALLS_MAX = 400, READINGS = 600, READING_PAUSE_US = 200, RANDOM_KILLS = 100, RANDOM_PAUSE_US = 8000 };
+enum { CALLS_MAX = 400, READINGS = 250, READING_PAUSE_US = 200, RANDOM_KILLS = 100, RANDOM_PAUSE_US = 5000 };
 
 static const char mail[] = "/var/mail";
 
