@@ -25,6 +25,7 @@ struct follow {
         bool ours;        /* it is carried on in this process */
         bool asked;       /* first ^C was seen */
         int64_t lost_ms;  /* boottime since which infrad is gone; 0 = it is there */
+        bool over;        /* nothing more is to be followed */
         int code;         /* -1 = it ended: see the report */
         sd_event_source *tick;
         sd_event_source *signals[SIGNALS_MAX];
@@ -33,7 +34,7 @@ struct follow {
 static void finish(struct follow *f, int code)
 {
         f->code = code;
-        sd_event_exit(f->i->client->event, 0);
+        f->over = true;
 }
 
 static bool is_over(const char *state)
@@ -211,8 +212,10 @@ static int follow(struct infractl *i, const struct terminal *t, int64_t run, jso
                         progress_say(&f.progress, "without infrad perhaps nobody carries this run on: start infrad, or "
                                      "`infractl --local watch %lld` takes it up", (long long)run);
                 progress_draw(&f.progress);
-                r = sd_event_loop(i->client->event);
         }
+        /* Not sd_event_exit(): that would close the bus, and the report is still to be asked for. */
+        while (r >= 0 && !f.over)
+                r = sd_event_run(i->client->event, UINT64_MAX);
         detach(&f);
         return r < 0 ? (reterr && *reterr ? r : infra_error_set(reterr, r, "cannot follow run %lld", (long long)run)) : f.code;
 }
