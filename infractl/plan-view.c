@@ -155,8 +155,8 @@ static void print_failure(const json_t *plan)
                 const char *name, *text;
         } rows[] = {
                 { "rollback-container", "A container that fails goes back to how it was; the others go on." },
-                { "rollback-wave", "When a container fails, its whole wave goes back to how it was." },
-                { "pause", "When a container fails, the run waits for a person." },
+                { "rollback-wave", "A container that fails goes back to how it was; what has not begun is left as it is." },
+                { "pause", "A container that fails goes back to how it was; what has not begun is left as it is." },
         };
 
         if (!streq(value_text(plan, "kind"), "upgrade") && !streq(value_text(plan, "kind"), "rollback"))
