@@ -24,6 +24,7 @@ struct work {
         struct storage *storage;           /* opened on first use: work_storage() */
         int transcript;                    /* what long programs print; -1 = nowhere */
         json_t *result;                    /* object that goes into the journal */
+        char rootfs[512];                  /* of the live generation, once guest_of() was asked */
 };
 
 /* The storage of the estate, opened once. */

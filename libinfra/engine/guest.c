@@ -5,7 +5,7 @@
 #include "engine/guest.h"
 
 #include <errno.h>
-#include <stdlib.h>
+#include <stdio.h>
 
 #include "base/fd.h"
 #include "container/container.h"
@@ -23,13 +23,8 @@ static int run(void *userdata, const char *const argv[], const char *const envir
 
 struct guest guest_of(struct work *w)
 {
-        return (struct guest){ .run = run, .userdata = w };
-}
-
-int guest_rootfs(struct work *w, char **ret, infra_error **reterr)
-{
-        *ret = path_join("%s/containers/%s/live/rootfs", w->estate->host.storage_path, w->container->name);
-        return *ret ? 0 : infra_error_oom(reterr);
+        snprintf(w->rootfs, sizeof(w->rootfs), "%s/containers/%s/live/rootfs", w->estate->host.storage_path, w->container->name);
+        return (struct guest){ .run = run, .userdata = w, .rootfs = w->rootfs };
 }
 
 int change_upgrade_act(struct work *w, infra_error **reterr)
@@ -39,17 +34,12 @@ int change_upgrade_act(struct work *w, infra_error **reterr)
         struct package_sources sources = {
                 .release = w->step->release, .mirror = h->mirror, .security_mirror = h->security_mirror, .proxy = h->proxy,
         };
-        _cleanup_free_ char *rootfs = NULL;
         struct guest guest = guest_of(w);
-        int r = guest_rootfs(w, &rootfs, reterr);
-
         /* After a crash the container may be down: the step stands on its own. */
+        int r = power_start_act(w, reterr);
+
         if (r >= 0)
-                r = power_start_act(w, reterr);
-        if (r < 0)
-                return r;
-        guest.rootfs = rootfs;
-        r = package_switch(&guest, &sources, reterr);
+                r = package_switch(&guest, &sources, reterr);
         if (r >= 0)
                 r = package_upgrade(&guest, h->proxy, w->transcript, LIMIT_MS, reterr);
         if (r >= 0)
@@ -63,17 +53,13 @@ int change_check_act(struct work *w, infra_error **reterr)
 {
         _cleanup_package_state_ struct package_state state = {};
         _cleanup_strlist_ struct strlist keep = {};
-        _cleanup_free_ char *rootfs = NULL;
         struct guest guest = guest_of(w);
         const json_t *name;
         size_t i;
-        int r = guest_rootfs(w, &rootfs, reterr);
+        int r = power_start_act(w, reterr);
 
-        if (r >= 0)
-                r = power_start_act(w, reterr);
         if (r < 0)
                 return r;
-        guest.rootfs = rootfs;
         json_array_foreach(json_object_get(w->baseline, "keep"), i, name)
                 if (json_is_string(name) && strlist_add(&keep, json_string_value(name)) < 0)
                         return infra_error_oom(reterr);

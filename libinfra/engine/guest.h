@@ -6,5 +6,3 @@
 
 /* The running container as packages see it; @w must outlive it. */
 struct guest guest_of(struct work *w);
-/* Path of the live root on the host; owned by the work's storage layout. */
-int guest_rootfs(struct work *w, char **ret, infra_error **reterr);
