@@ -38,7 +38,7 @@ static struct standing standing_of(const json_t *steps)
         const json_t *step;
         size_t i;
 
-        json_array_foreach(steps, i, step) {
+        json_array_foreach (steps, i, step) {
                 const char *state = value_text(step, "state");
 
                 s.all++;
@@ -123,7 +123,7 @@ unsigned block_print(const struct terminal *t, const json_t *report, int64_t ela
                 print_container(t, "the host", &s);
                 lines++;
         }
-        json_array_foreach(containers, i, c) {
+        json_array_foreach (containers, i, c) {
                 s = standing_of(value_list(c, "steps"));
                 pending += streq(s.word, "pending");
                 done += streq(s.word, "done");

@@ -30,8 +30,11 @@ static int show_plan(struct infractl *i, const char *kind, const char *subject, 
 {
         struct terminal t = terminal_look(!i->flags[OPTION_NO_COLOR]);
         _cleanup_json_ json_t *j = NULL;
-        int r = infractl_fetch(i, &(struct question){ .ask = QUESTION_PLAN, .kind = kind, .name = subject,
-                                                      .restore_volumes = restore_volumes }, &j, reterr);
+        int r = infractl_fetch(
+                i,
+                &(struct question){
+                        .ask = QUESTION_PLAN, .kind = kind, .name = subject, .restore_volumes = restore_volumes },
+                &j, reterr);
 
         if (r < 0)
                 return r;

@@ -27,21 +27,25 @@ static const struct {
         const char *name;
         int code;
 } errors[] = {
-        { "ENOENT", -ENOENT }, { "EBUSY", -EBUSY },     { "EALREADY", -EALREADY }, { "ESTALE", -ESTALE }, { "EINVAL", -EINVAL },
-        { "EPERM", -EPERM },   { "ENOSPC", -ENOSPC },   { "EBADMSG", -EBADMSG },   { "ETIME", -ETIME },   { "ENOTCONN", -ENOTCONN },
-        { "EOPNOTSUPP", -EOPNOTSUPP }, { "ENOMEM", -ENOMEM }, { "EEXIST", -EEXIST }, { "EUCLEAN", -EUCLEAN }, { "EIO", -EIO },
+        { "ENOENT", -ENOENT },     { "EBUSY", -EBUSY },           { "EALREADY", -EALREADY },
+        { "ESTALE", -ESTALE },     { "EINVAL", -EINVAL },         { "EPERM", -EPERM },
+        { "ENOSPC", -ENOSPC },     { "EBADMSG", -EBADMSG },       { "ETIME", -ETIME },
+        { "ENOTCONN", -ENOTCONN }, { "EOPNOTSUPP", -EOPNOTSUPP }, { "ENOMEM", -ENOMEM },
+        { "EEXIST", -EEXIST },     { "EUCLEAN", -EUCLEAN },       { "EIO", -EIO },
 };
 
 static const char *const methods[QUESTION_KIND_MAX] = {
-        [QUESTION_STATUS] = "Status", [QUESTION_LIST] = "List",     [QUESTION_SHOW] = "Show",         [QUESTION_PLAN] = "Plan",
-        [QUESTION_RUNS] = "Runs",     [QUESTION_REPORT] = "Report", [QUESTION_FIREWALL] = "Firewall", [QUESTION_CHECK] = "Check",
+        [QUESTION_STATUS] = "Status",     [QUESTION_LIST] = "List",   [QUESTION_SHOW] = "Show",
+        [QUESTION_PLAN] = "Plan",         [QUESTION_RUNS] = "Runs",   [QUESTION_REPORT] = "Report",
+        [QUESTION_FIREWALL] = "Firewall", [QUESTION_CHECK] = "Check",
 };
 
 static int code_of(const char *name)
 {
         if (streq(name, SD_BUS_ERROR_ACCESS_DENIED))
                 return -EACCES;
-        if (streq(name, SD_BUS_ERROR_NO_REPLY) || streq(name, SD_BUS_ERROR_DISCONNECTED) || streq(name, SD_BUS_ERROR_TIMEOUT))
+        if (streq(name, SD_BUS_ERROR_NO_REPLY) || streq(name, SD_BUS_ERROR_DISCONNECTED) ||
+            streq(name, SD_BUS_ERROR_TIMEOUT))
                 return -EHOSTDOWN;
         if (!startswith(name, error_prefix))
                 return -EIO;
@@ -53,7 +57,8 @@ static int code_of(const char *name)
 
 static bool is_gone(int r)
 {
-        return r == -ECONNRESET || r == -ENOTCONN || r == -EPIPE || r == -ETIMEDOUT || r == -ESHUTDOWN || r == -ECONNREFUSED;
+        return r == -ECONNRESET || r == -ENOTCONN || r == -EPIPE || r == -ETIMEDOUT || r == -ESHUTDOWN ||
+               r == -ECONNREFUSED;
 }
 
 static int on_progress(sd_bus_message *m, void *userdata, sd_bus_error *error)
@@ -126,8 +131,8 @@ static int daemon_open(struct client *c, infra_error **reterr)
         if (r >= 0)
                 return 0;
         daemon_close(c);
-        return infra_error_set(reterr, is_gone(r) ? -EHOSTDOWN : r, "cannot speak to infrad (socket %s): %s", client_socket(c),
-                               strerror(-r));
+        return infra_error_set(reterr, is_gone(r) ? -EHOSTDOWN : r, "cannot speak to infrad (socket %s): %s",
+                               client_socket(c), strerror(-r));
 }
 
 static int call(struct client *c, sd_bus_message *m, sd_bus_message **ret, infra_error **reterr)
@@ -151,16 +156,11 @@ static int append(sd_bus_message *m, const struct question *q)
 {
         switch (q->ask) {
         case QUESTION_SHOW:
-        case QUESTION_FIREWALL:
-                return sd_bus_message_append(m, "s", q->name);
-        case QUESTION_PLAN:
-                return sd_bus_message_append(m, "ssb", q->kind, q->name, (int)q->restore_volumes);
-        case QUESTION_RUNS:
-                return sd_bus_message_append(m, "u", q->limit);
-        case QUESTION_REPORT:
-                return sd_bus_message_append(m, "x", q->run);
-        default:
-                return 0;
+        case QUESTION_FIREWALL: return sd_bus_message_append(m, "s", q->name);
+        case QUESTION_PLAN: return sd_bus_message_append(m, "ssb", q->kind, q->name, (int)q->restore_volumes);
+        case QUESTION_RUNS: return sd_bus_message_append(m, "u", q->limit);
+        case QUESTION_REPORT: return sd_bus_message_append(m, "x", q->run);
+        default: return 0;
         }
 }
 
@@ -197,7 +197,8 @@ static int daemon_begin(struct client *c, const struct change *change, int64_t *
         int r = message(c, "Begin", &m);
 
         if (r >= 0)
-                r = sd_bus_message_append(m, "ssbs", change->kind, change->subject, (int)change->restore_volumes, change->digest);
+                r = sd_bus_message_append(m, "ssbs", change->kind, change->subject, (int)change->restore_volumes,
+                                          change->digest);
         if (r < 0)
                 return infra_error_set(reterr, r, "cannot ask infrad: %s", strerror(-r));
         r = call(c, m, &reply, reterr);

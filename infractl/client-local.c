@@ -53,24 +53,15 @@ static int local_ask(struct client *c, const struct question *q, char **ret_json
         infra_manager *m = c->manager;
 
         switch (q->ask) {
-        case QUESTION_STATUS:
-                return infra_manager_status(m, ret_json, reterr);
-        case QUESTION_LIST:
-                return infra_manager_list(m, ret_json, reterr);
-        case QUESTION_SHOW:
-                return infra_manager_show(m, q->name, ret_json, reterr);
-        case QUESTION_PLAN:
-                return infra_manager_plan(m, q->kind, q->name, q->restore_volumes, ret_json, reterr);
-        case QUESTION_RUNS:
-                return infra_manager_runs(m, q->limit, ret_json, reterr);
-        case QUESTION_REPORT:
-                return infra_manager_report(m, q->run, ret_json, reterr);
-        case QUESTION_FIREWALL:
-                return infra_manager_firewall(m, q->name, ret_json, reterr);
-        case QUESTION_CHECK:
-                return check(c, ret_json, reterr);
-        default:
-                return infra_error_set(reterr, -EINVAL, "there is no such question");
+        case QUESTION_STATUS: return infra_manager_status(m, ret_json, reterr);
+        case QUESTION_LIST: return infra_manager_list(m, ret_json, reterr);
+        case QUESTION_SHOW: return infra_manager_show(m, q->name, ret_json, reterr);
+        case QUESTION_PLAN: return infra_manager_plan(m, q->kind, q->name, q->restore_volumes, ret_json, reterr);
+        case QUESTION_RUNS: return infra_manager_runs(m, q->limit, ret_json, reterr);
+        case QUESTION_REPORT: return infra_manager_report(m, q->run, ret_json, reterr);
+        case QUESTION_FIREWALL: return infra_manager_firewall(m, q->name, ret_json, reterr);
+        case QUESTION_CHECK: return check(c, ret_json, reterr);
+        default: return infra_error_set(reterr, -EINVAL, "there is no such question");
         }
 }
 
@@ -88,8 +79,8 @@ static int local_begin(struct client *c, const struct change *change, int64_t *r
 
         if (r < 0)
                 return r;
-        return infra_manager_begin(c->manager, c->event, change->kind, change->subject, change->restore_volumes, change->digest,
-                                   getuid(), ret_run, reterr);
+        return infra_manager_begin(c->manager, c->event, change->kind, change->subject, change->restore_volumes,
+                                   change->digest, getuid(), ret_run, reterr);
 }
 
 static int local_take_up(struct client *c, int64_t run, infra_error **reterr)

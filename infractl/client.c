@@ -95,7 +95,8 @@ int client_prepare(struct client *c, infra_error **reterr)
                 return open_transport(c, &transport_local, reterr);
         r = open_transport(c, &transport_daemon, &e);
         if (r == -EHOSTDOWN)
-                return infra_error_set(reterr, r, "infrad is not running (socket %s): start it, or add --local", client_socket(c));
+                return infra_error_set(reterr, r, "infrad is not running (socket %s): start it, or add --local",
+                                       client_socket(c));
         return r < 0 ? infra_error_set(reterr, r, "%s", infra_error_message(e)) : 0;
 }
 

@@ -8,7 +8,7 @@
 #include "infractl/value.h"
 
 static const struct table_column columns[] = {
-        { "NAME", false }, { "STATE", false },   { "RELEASE", false }, { "GEN", true },
+        { "NAME", false },    { "STATE", false },   { "RELEASE", false }, { "GEN", true },
         { "ADDRESS", false }, { "PROFILE", false }, { "REMARKS", false },
 };
 
@@ -60,7 +60,7 @@ void containers_print(const struct terminal *t, const json_t *containers, const 
 
         if (!table)
                 return;
-        json_array_foreach(containers, i, c)
+        json_array_foreach (containers, i, c)
                 add_row(table, c);
         table_print(table);
         value_join(&names, foreign, ", ");

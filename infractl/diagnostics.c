@@ -11,8 +11,8 @@ static json_t *diagnostic_json(const infra_diags *diags, size_t i)
         unsigned line, column;
 
         infra_diags_at(diags, i, &file, &line, &column, &message, &hint);
-        return json_pack("{s:s,s:i,s:i,s:s,s:s?}", "file", file, "line", (int)line, "column", (int)column, "message", message,
-                         "hint", hint);
+        return json_pack("{s:s,s:i,s:i,s:s,s:s?}", "file", file, "line", (int)line, "column", (int)column, "message",
+                         message, "hint", hint);
 }
 
 json_t *diagnostics_json(const infra_diags *diags)

@@ -22,11 +22,11 @@ struct follow {
         struct infractl *i;
         struct progress progress;
         int64_t run;
-        bool ours;        /* it is carried on in this process */
-        bool asked;       /* first ^C was seen */
-        int64_t lost_ms;  /* boottime since which infrad is gone; 0 = it is there */
-        bool over;        /* nothing more is to be followed */
-        int code;         /* -1 = it ended: see the report */
+        bool ours;       /* it is carried on in this process */
+        bool asked;      /* first ^C was seen */
+        int64_t lost_ms; /* boottime since which infrad is gone; 0 = it is there */
+        bool over;       /* nothing more is to be followed */
+        int code;        /* -1 = it ended: see the report */
         sd_event_source *tick;
         sd_event_source *signals[SIGNALS_MAX];
 };
@@ -90,7 +90,8 @@ static void find_again(struct follow *f)
 
         if (!f->lost_ms) {
                 f->lost_ms = now;
-                progress_say(&f->progress, "infrad went away; the run goes on without it as far as its step; waiting for it");
+                progress_say(&f->progress,
+                             "infrad went away; the run goes on without it as far as its step; waiting for it");
         }
         if (client_reopen(f->i->client, NULL) >= 0) {
                 f->lost_ms = 0;
@@ -124,8 +125,8 @@ static void leave(struct follow *f)
 {
         progress_clear(&f->progress);
         if (!f->i->flags[OPTION_JSON])
-                printf("Run %lld goes on; `infractl watch %lld` shows it, `infractl report %lld` what it did.\n", (long long)f->run,
-                       (long long)f->run, (long long)f->run);
+                printf("Run %lld goes on; `infractl watch %lld` shows it, `infractl report %lld` what it did.\n",
+                       (long long)f->run, (long long)f->run, (long long)f->run);
         finish(f, EXIT_OK);
 }
 
@@ -144,7 +145,8 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
                 finish(f, EXIT_FAILED);
         } else {
                 f->asked = true;
-                progress_say(&f->progress, "run %lld lives in this process; ^C again interrupts it (it can be taken up later)",
+                progress_say(&f->progress,
+                             "run %lld lives in this process; ^C again interrupts it (it can be taken up later)",
                              (long long)f->run);
                 progress_draw(&f->progress);
         }
@@ -209,15 +211,18 @@ static int follow(struct infractl *i, const struct terminal *t, int64_t run, jso
                 r = attach(&f);
         if (r >= 0) {
                 if (client_is_local(i->client) && !i->flags[OPTION_LOCAL])
-                        progress_say(&f.progress, "without infrad perhaps nobody carries this run on: start infrad, or "
-                                     "`infractl --local watch %lld` takes it up", (long long)run);
+                        progress_say(&f.progress,
+                                     "without infrad perhaps nobody carries this run on: start infrad, or "
+                                     "`infractl --local watch %lld` takes it up",
+                                     (long long)run);
                 progress_draw(&f.progress);
         }
         /* Not sd_event_exit(): that would close the bus, and the report is still to be asked for. */
         while (r >= 0 && !f.over)
                 r = sd_event_run(i->client->event, UINT64_MAX);
         detach(&f);
-        return r < 0 ? (reterr && *reterr ? r : infra_error_set(reterr, r, "cannot follow run %lld", (long long)run)) : f.code;
+        return r < 0 ? (reterr && *reterr ? r : infra_error_set(reterr, r, "cannot follow run %lld", (long long)run))
+                     : f.code;
 }
 
 int change_follow(struct infractl *i, int64_t run)

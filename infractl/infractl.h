@@ -22,13 +22,13 @@ enum exit_code {
         EXIT_OK = 0,
         EXIT_FAILED = 1,
         EXIT_USAGE = 2,
-        EXIT_POLICY = 3,    /* the policy has errors */
-        EXIT_BUSY = 4,      /* another operator or run */
+        EXIT_POLICY = 3, /* the policy has errors */
+        EXIT_BUSY = 4,   /* another operator or run */
         EXIT_NOT_FOUND = 5,
         EXIT_TURNED_BACK = 6, /* the run ended partial or rolled back */
-        EXIT_STUCK = 7,     /* a person is needed */
-        EXIT_NO_ANSWER = 8, /* infrad is gone */
-        EXIT_REFUSED = 9,   /* permission */
+        EXIT_STUCK = 7,       /* a person is needed */
+        EXIT_NO_ANSWER = 8,   /* infrad is gone */
+        EXIT_REFUSED = 9,     /* permission */
 };
 
 enum option_id {
@@ -66,12 +66,12 @@ struct infractl;
 
 struct verb {
         const char *name;
-        const char *arguments; /* for the usage line, "" = none */
-        const char *summary;   /* one line */
-        const char *text;      /* what --help says below it */
-        unsigned min, max;     /* number of arguments */
-        unsigned options;      /* bits of its own options */
-        bool rest;             /* whatever follows the first argument is passed on */
+        const char *arguments;          /* for the usage line, "" = none */
+        const char *summary;            /* one line */
+        const char *text;               /* what --help says below it */
+        unsigned min, max;              /* number of arguments */
+        unsigned options;               /* bits of its own options */
+        bool rest;                      /* whatever follows the first argument is passed on */
         int (*run)(struct infractl *i); /* returns an exit_code */
 };
 extern const struct verb verbs[];

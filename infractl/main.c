@@ -51,9 +51,9 @@ int run_parse(struct infractl *i, const char *text, int64_t *ret_run, infra_erro
         if (!streq(text, "last")) {
                 errno = 0;
                 *ret_run = strtoll(text, &end, 10);
-                return errno || end == text || *end || *ret_run <= 0 ?
-                               infra_error_set(reterr, -EINVAL, "'%s' is no run: give its number, or last", text) :
-                               0;
+                return errno || end == text || *end || *ret_run <= 0
+                               ? infra_error_set(reterr, -EINVAL, "'%s' is no run: give its number, or last", text)
+                               : 0;
         }
         r = infractl_fetch(i, &(struct question){ .ask = QUESTION_RUNS, .limit = 1 }, &j, reterr);
         if (r < 0)

@@ -110,7 +110,8 @@ static int parse_long(struct infractl *i, int argc, char **argv, int *at)
                 if (row->argument)
                         value = equals ? equals + 1 : *at + 1 < argc ? argv[++*at] : NULL;
                 if (row->argument && !value) {
-                        fprintf(stderr, "infractl: '--%s' needs a value: --%s %s\n", row->name, row->name, row->argument);
+                        fprintf(stderr, "infractl: '--%s' needs a value: --%s %s\n", row->name, row->name,
+                                row->argument);
                         return usage_error(i);
                 }
                 return set(i, o, value);

@@ -12,16 +12,17 @@ static const struct {
         int code;
         enum exit_code exit;
 } codes[] = {
-        { -EALREADY, EXIT_OK },     { -EBADMSG, EXIT_POLICY },     { -EBUSY, EXIT_BUSY },     { -ENOENT, EXIT_NOT_FOUND },
-        { -EHOSTDOWN, EXIT_NO_ANSWER }, { -EACCES, EXIT_REFUSED }, { -EPERM, EXIT_REFUSED },
+        { -EALREADY, EXIT_OK },      { -EBADMSG, EXIT_POLICY },      { -EBUSY, EXIT_BUSY },
+        { -ENOENT, EXIT_NOT_FOUND }, { -EHOSTDOWN, EXIT_NO_ANSWER }, { -EACCES, EXIT_REFUSED },
+        { -EPERM, EXIT_REFUSED },
 };
 
 static const struct {
         const char *state;
         enum exit_code exit;
 } states[] = {
-        { "done", EXIT_OK },           { "partial", EXIT_TURNED_BACK }, { "failed", EXIT_TURNED_BACK },
-        { "paused", EXIT_STUCK },      { "stuck", EXIT_STUCK },
+        { "done", EXIT_OK },      { "partial", EXIT_TURNED_BACK }, { "failed", EXIT_TURNED_BACK },
+        { "paused", EXIT_STUCK }, { "stuck", EXIT_STUCK },
 };
 
 enum exit_code outcome_code(int r)

@@ -77,7 +77,7 @@ static int64_t outage_of(const json_t *j, const char *container)
         const json_t *o;
         size_t i;
 
-        json_array_foreach(value_list(j, "outages"), i, o)
+        json_array_foreach (value_list(j, "outages"), i, o)
                 if (streq(value_text(o, "container"), container))
                         return value_number(o, "forecast_ms");
         return 0;
@@ -107,8 +107,8 @@ static void add_row(struct table *table, const json_t *j, const struct block *b)
 static void print_table(const struct terminal *t, const json_t *j, const struct blocks *b)
 {
         static const struct table_column columns[] = {
-                { "WAVE", true }, { "CONTAINER", false }, { "RELEASE", false }, { "GENERATION", false },
-                { "TAKES ABOUT", true }, { "UNREACHABLE ABOUT", true },
+                { "WAVE", true },        { "CONTAINER", false },  { "RELEASE", false },
+                { "GENERATION", false }, { "TAKES ABOUT", true }, { "UNREACHABLE ABOUT", true },
         };
         _cleanup_table_ struct table *table = table_new(t, columns, ELEMENTS(columns), 2);
 
@@ -130,7 +130,8 @@ static void print_sequences(const struct terminal *t, struct blocks *b)
                         if (!other->doing || !streq(other->doing, b->items[i].doing))
                                 continue;
                         other->shown = true;
-                        str_add(&names, "%s%s", names.length ? ", " : "", *other->container ? other->container : "the host");
+                        str_add(&names, "%s%s", names.length ? ", " : "",
+                                *other->container ? other->container : "the host");
                 }
                 printf("\n  %s:\n", names.text ? names.text : "");
                 print_wrapped(t, b->items[i].doing, 6);
@@ -144,7 +145,7 @@ static void print_notes(const struct terminal *t, const json_t *notes)
 
         if (json_array_size(notes))
                 printf("\n%sNote:%s\n", style_on(t, STYLE_CARE), style_off(t, STYLE_CARE));
-        json_array_foreach(notes, i, note)
+        json_array_foreach (notes, i, note)
                 print_wrapped(t, json_string_value(note) ? json_string_value(note) : "", 2);
 }
 
@@ -155,7 +156,8 @@ static void print_failure(const json_t *plan)
                 const char *name, *text;
         } rows[] = {
                 { "rollback-container", "A container that fails goes back to how it was; the others go on." },
-                { "rollback-wave", "A container that fails goes back to how it was; what has not begun is left as it is." },
+                { "rollback-wave",
+                  "A container that fails goes back to how it was; what has not begun is left as it is." },
                 { "pause", "A container that fails goes back to how it was; what has not begun is left as it is." },
         };
 

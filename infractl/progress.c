@@ -18,8 +18,8 @@ static const struct {
         const char *state;
         int rank;
 } ranks[] = {
-        { "pending", 0 }, { "intent", 1 },      { "done", 2 },        { "failed", 2 },
-        { "left-out", 2 }, { "undo-intent", 3 }, { "undone", 4 },      { "undo-failed", 4 },
+        { "pending", 0 },  { "intent", 1 },      { "done", 2 },   { "failed", 2 },
+        { "left-out", 2 }, { "undo-intent", 3 }, { "undone", 4 }, { "undo-failed", 4 },
 };
 
 static int rank_of(const char *state)
@@ -35,7 +35,7 @@ static json_t *find_in(const json_t *steps, long long number)
         json_t *s;
         size_t i;
 
-        json_array_foreach(steps, i, s)
+        json_array_foreach (steps, i, s)
                 if (value_number(s, "number") == number)
                         return s;
         return NULL;
@@ -49,7 +49,7 @@ static json_t *find_step(const struct progress *p, long long number, const char 
         size_t i;
 
         *ret_container = "";
-        json_array_foreach(value_list(p->report, "containers"), i, c) {
+        json_array_foreach (value_list(p->report, "containers"), i, c) {
                 if (s)
                         break;
                 s = find_in(value_list(c, "steps"), number);
@@ -66,7 +66,8 @@ static int64_t elapsed(const struct progress *p)
 /* One line a change, for logs and serial consoles. */
 static void print_change(struct progress *p, const char *container, const json_t *step, const char *error)
 {
-        const char *state = value_text(step, "state"), *name = *container ? container : "the host", *doing = value_text(step, "doing");
+        const char *state = value_text(step, "state"), *name = *container ? container : "the host",
+                   *doing = value_text(step, "doing");
         long long forecast = value_number(step, "forecast_ms"), begun = value_number(step, "begun_ms");
         char text[32], took[32];
 
@@ -114,7 +115,8 @@ void progress_done(struct progress *p)
 void progress_message(struct progress *p, const json_t *message)
 {
         if (value_number(message, "number") > 0)
-                change_step(p, value_number(message, "number"), value_text(message, "step_state"), value_text(message, "text"));
+                change_step(p, value_number(message, "number"), value_text(message, "step_state"),
+                            value_text(message, "text"));
         else if (*value_text(message, "text") && streq(value_text(message, "state"), "paused"))
                 progress_say(p, "%s", value_text(message, "text"));
         progress_draw(p);
@@ -125,7 +127,7 @@ static void renew_steps(struct progress *p, const json_t *steps)
         const json_t *s;
         size_t i;
 
-        json_array_foreach(steps, i, s)
+        json_array_foreach (steps, i, s)
                 change_step(p, value_number(s, "number"), value_text(s, "state"), value_text(s, "error"));
 }
 
@@ -135,7 +137,7 @@ void progress_renew(struct progress *p, const json_t *report)
         size_t i;
 
         renew_steps(p, value_list(report, "steps"));
-        json_array_foreach(value_list(report, "containers"), i, c)
+        json_array_foreach (value_list(report, "containers"), i, c)
                 renew_steps(p, value_list(c, "steps"));
         progress_draw(p);
 }

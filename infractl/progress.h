@@ -14,10 +14,10 @@
 
 struct progress {
         struct terminal terminal;
-        bool silent;         /* nothing is shown */
-        json_t *report;      /* owned */
-        int64_t begun_ms;    /* boottime at which the run began */
-        unsigned drawn;      /* lines of the block on the screen */
+        bool silent;      /* nothing is shown */
+        json_t *report;   /* owned */
+        int64_t begun_ms; /* boottime at which the run began */
+        unsigned drawn;   /* lines of the block on the screen */
 };
 
 /* Takes over @report. */

@@ -16,7 +16,8 @@ static void print_headline(const struct terminal *t, const json_t *j)
 
         printf("run %lld (%s%s%s): %s%s%s after %s (forecast %s)\n", value_number(run, "id"), value_text(run, "kind"),
                *subject ? " " : "", subject, style_on(t, style_of(state)), state, style_off(t, style_of(state)),
-               str_duration(elapsed, value_number(j, "elapsed_ms")), str_duration(forecast, value_number(j, "forecast_ms")));
+               str_duration(elapsed, value_number(j, "elapsed_ms")),
+               str_duration(forecast, value_number(j, "forecast_ms")));
 }
 
 /* -1 = still closed, 0 = none. */
@@ -33,14 +34,17 @@ static void add_outage(struct table *table, long long ms)
 static void print_containers(const struct terminal *t, const json_t *containers)
 {
         static const struct table_column columns[] = {
-                { "CONTAINER", false }, { "RESULT", false }, { "UNREACHABLE", true }, { "FORECAST", true },
+                { "CONTAINER", false },
+                { "RESULT", false },
+                { "UNREACHABLE", true },
+                { "FORECAST", true },
         };
         _cleanup_table_ struct table *table = table_new(t, columns, ELEMENTS(columns), 2);
         const json_t *c;
         char text[32];
         size_t i;
 
-        json_array_foreach(containers, i, c) {
+        json_array_foreach (containers, i, c) {
                 const char *result = value_text(c, "result");
                 long long forecast = value_number(c, "outage_forecast_ms");
 
@@ -59,10 +63,11 @@ static void print_failed_steps(const struct terminal *t, const char *name, const
         const json_t *s;
         size_t i;
 
-        json_array_foreach(steps, i, s) {
+        json_array_foreach (steps, i, s) {
                 if (!*value_text(s, "error"))
                         continue;
-                printf("\n  %s%s%s, %s:\n", style_on(t, STYLE_BAD), name, style_off(t, STYLE_BAD), value_text(s, "doing"));
+                printf("\n  %s%s%s, %s:\n", style_on(t, STYLE_BAD), name, style_off(t, STYLE_BAD),
+                       value_text(s, "doing"));
                 print_wrapped(t, value_text(s, "error"), 6);
                 if (*value_text(s, "transcript"))
                         printf("      transcript: %s\n", value_text(s, "transcript"));
@@ -82,21 +87,22 @@ void report_print_summary(const struct terminal *t, const json_t *j)
                 putchar('\n');
         print_containers(t, containers);
         print_failed_steps(t, "the host", value_list(j, "steps"));
-        json_array_foreach(containers, i, c)
+        json_array_foreach (containers, i, c)
                 print_failed_steps(t, value_text(c, "name"), value_list(c, "steps"));
 }
 
 static void print_services(const struct terminal *t, const json_t *containers)
 {
         static const struct table_column columns[] = {
-                { "CONTAINER", false }, { "SERVICE", false }, { "BEFORE", false }, { "AFTER", false }, { "UNREACHABLE", true },
+                { "CONTAINER", false }, { "SERVICE", false },    { "BEFORE", false },
+                { "AFTER", false },     { "UNREACHABLE", true },
         };
         _cleanup_table_ struct table *table = table_new(t, columns, ELEMENTS(columns), 2);
         const json_t *c, *s;
         size_t i, k;
 
-        json_array_foreach(containers, i, c)
-                json_array_foreach(value_list(c, "services"), k, s) {
+        json_array_foreach (containers, i, c)
+                json_array_foreach (value_list(c, "services"), k, s) {
                         const char *before = value_text(s, "baseline"), *after = value_text(s, "after");
 
                         if (!table)
@@ -118,12 +124,13 @@ static void add_steps(struct table *table, const char *name, const json_t *steps
         char text[32];
         size_t i;
 
-        json_array_foreach(steps, i, s) {
+        json_array_foreach (steps, i, s) {
                 table_add(table, STYLE_PLAIN, "%lld", value_number(s, "number"));
                 table_add(table, STYLE_BOLD, "%s", name);
                 table_add(table, STYLE_PLAIN, "%s", value_text(s, "doing"));
                 table_add(table, style_of(value_text(s, "state")), "%s", value_text(s, "state"));
-                table_add(table, STYLE_PLAIN, "%s", value_number(s, "attempts") ? str_duration(text, value_number(s, "duration_ms")) : "");
+                table_add(table, STYLE_PLAIN, "%s",
+                          value_number(s, "attempts") ? str_duration(text, value_number(s, "duration_ms")) : "");
                 table_add(table, STYLE_DIM, "%s", str_duration(text, value_number(s, "forecast_ms")));
         }
 }
@@ -131,7 +138,8 @@ static void add_steps(struct table *table, const char *name, const json_t *steps
 static void print_steps(const struct terminal *t, const json_t *j)
 {
         static const struct table_column columns[] = {
-                { "STEP", true }, { "OF", false }, { "DOING", false }, { "STATE", false }, { "TOOK", true }, { "FORECAST", true },
+                { "STEP", true },   { "OF", false },  { "DOING", false },
+                { "STATE", false }, { "TOOK", true }, { "FORECAST", true },
         };
         _cleanup_table_ struct table *table = table_new(t, columns, ELEMENTS(columns), 2);
         const json_t *c;
@@ -140,7 +148,7 @@ static void print_steps(const struct terminal *t, const json_t *j)
         if (!table)
                 return;
         add_steps(table, "the host", value_list(j, "steps"));
-        json_array_foreach(value_list(j, "containers"), i, c)
+        json_array_foreach (value_list(j, "containers"), i, c)
                 add_steps(table, value_text(c, "name"), value_list(c, "steps"));
         putchar('\n');
         table_print(table);
@@ -154,7 +162,7 @@ static void print_events(const json_t *events)
 
         if (json_array_size(events))
                 printf("\n  Events:\n");
-        json_array_foreach(events, i, e)
+        json_array_foreach (events, i, e)
                 printf("    %s  %s%s%s\n", clock_format(value_number(e, "wall"), when), value_text(e, "container"),
                        *value_text(e, "container") ? ": " : "", value_text(e, "text"));
 }
@@ -169,5 +177,6 @@ void report_print(const struct terminal *t, const json_t *j, bool steps)
         if (steps)
                 print_steps(t, j);
         print_events(value_list(j, "events"));
-        printf("\n  begun by %s at %s\n", value_text(run, "owner"), clock_format(value_number(run, "started_wall"), when));
+        printf("\n  begun by %s at %s\n", value_text(run, "owner"),
+               clock_format(value_number(run, "started_wall"), when));
 }

@@ -116,7 +116,8 @@ static void print_row(const struct table *t, const size_t *widths, size_t row, b
                         owed += pad;
                 /* Blanks are printed before text only: no line ends in one. */
                 if (*text) {
-                        printf("%*s%s%s%s", (int)owed, "", style_on(&t->terminal, style), text, style_off(&t->terminal, style));
+                        printf("%*s%s%s%s", (int)owed, "", style_on(&t->terminal, style), text,
+                               style_off(&t->terminal, style));
                         owed = 0;
                 }
                 owed += (t->columns[i].right ? 0 : pad) + 2;

@@ -15,7 +15,7 @@
 enum { WIDTH_USUAL = 80, WIDTH_MIN = 40, HEIGHT_USUAL = 24, ANSWER_MAX = 64 };
 
 static const char *const sequences[STYLE_MAX] = {
-        [STYLE_PLAIN] = "",       [STYLE_GOOD] = "\033[32m", [STYLE_BAD] = "\033[1;31m",
+        [STYLE_PLAIN] = "",        [STYLE_GOOD] = "\033[32m", [STYLE_BAD] = "\033[1;31m",
         [STYLE_CARE] = "\033[33m", [STYLE_DIM] = "\033[2m",   [STYLE_BOLD] = "\033[1m",
 };
 
@@ -24,12 +24,13 @@ static const struct {
         const char *state;
         enum style style;
 } looks[] = {
-        { "serves", STYLE_GOOD },      { "done", STYLE_GOOD },        { "committed", STYLE_GOOD }, { "live", STYLE_GOOD },
-        { "pass", STYLE_GOOD },        { "failed", STYLE_BAD },       { "stuck", STYLE_BAD },      { "fail", STYLE_BAD },
-        { "undo-failed", STYLE_BAD },  { "bad", STYLE_BAD },          { "partial", STYLE_CARE },   { "rolled-back", STYLE_CARE },
-        { "turning-back", STYLE_CARE }, { "left-out", STYLE_CARE },   { "paused", STYLE_CARE },    { "closed", STYLE_CARE },
-        { "undone", STYLE_CARE },      { "stopped", STYLE_CARE },     { "absent", STYLE_CARE },    { "pending", STYLE_DIM },
-        { "previous", STYLE_DIM },
+        { "serves", STYLE_GOOD },       { "done", STYLE_GOOD },     { "committed", STYLE_GOOD },
+        { "live", STYLE_GOOD },         { "pass", STYLE_GOOD },     { "failed", STYLE_BAD },
+        { "stuck", STYLE_BAD },         { "fail", STYLE_BAD },      { "undo-failed", STYLE_BAD },
+        { "bad", STYLE_BAD },           { "partial", STYLE_CARE },  { "rolled-back", STYLE_CARE },
+        { "turning-back", STYLE_CARE }, { "left-out", STYLE_CARE }, { "paused", STYLE_CARE },
+        { "closed", STYLE_CARE },       { "undone", STYLE_CARE },   { "stopped", STYLE_CARE },
+        { "absent", STYLE_CARE },       { "pending", STYLE_DIM },   { "previous", STYLE_DIM },
 };
 
 struct terminal terminal_look(bool color)
@@ -94,9 +95,9 @@ void json_make_printable(json_t *j, bool utf8)
                         make_printable(copy, utf8);
                 json_string_set_nocheck(j, copy ? copy : "?");
         }
-        json_object_foreach(j, key, value)
+        json_object_foreach (j, key, value)
                 json_make_printable(value, utf8);
-        json_array_foreach(j, i, value)
+        json_array_foreach (j, i, value)
                 json_make_printable(value, utf8);
 }
 

@@ -21,7 +21,7 @@ enum style {
 };
 
 struct terminal {
-        bool redraw;  /* cursor may be moved */
+        bool redraw; /* cursor may be moved */
         bool color;
         bool utf8;
         unsigned width;

@@ -34,6 +34,6 @@ static inline void value_join(struct str *s, const json_t *list, const char *sep
         const json_t *item;
         size_t i;
 
-        json_array_foreach(list, i, item)
+        json_array_foreach (list, i, item)
                 str_add(s, "%s%s", i ? separator : "", json_string_value(item) ? json_string_value(item) : "");
 }

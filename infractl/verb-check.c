@@ -28,7 +28,8 @@ static int say_mistakes(const struct infractl *i, const json_t *j)
         if (i->flags[OPTION_JSON])
                 print_json(j);
         else
-                fprintf(stderr, "%s\n%zu error%s: nothing of this policy is used.\n", value_text(j, "text"), n, plural(n));
+                fprintf(stderr, "%s\n%zu error%s: nothing of this policy is used.\n", value_text(j, "text"), n,
+                        plural(n));
         return EXIT_POLICY;
 }
 
@@ -51,8 +52,8 @@ static int say_right(const struct infractl *i, const infra_estate *estate, json_
         containers = json_array_size(value_list(summary, "containers"));
         services = (size_t)value_number(summary, "services");
         upgrades = json_array_size(value_list(summary, "upgrades"));
-        printf("%s: %zu container%s, %zu service%s, %zu upgrade%s: no errors\n", value_text(summary, "host"), containers,
-               plural(containers), services, plural(services), upgrades, plural(upgrades));
+        printf("%s: %zu container%s, %zu service%s, %zu upgrade%s: no errors\n", value_text(summary, "host"),
+               containers, plural(containers), services, plural(services), upgrades, plural(upgrades));
         return EXIT_OK;
 }
 

@@ -39,7 +39,7 @@ static int print_containers(struct infractl *i)
 
         if (summary(i, &j) < 0)
                 return EXIT_FAILED;
-        json_array_foreach(value_list(j, "containers"), k, c)
+        json_array_foreach (value_list(j, "containers"), k, c)
                 puts(value_text(c, "name"));
         return EXIT_OK;
 }
@@ -52,7 +52,7 @@ static int print_upgrades(struct infractl *i)
 
         if (summary(i, &j) < 0)
                 return EXIT_FAILED;
-        json_array_foreach(value_list(j, "upgrades"), k, u)
+        json_array_foreach (value_list(j, "upgrades"), k, u)
                 puts(json_string_value(u));
         return EXIT_OK;
 }
@@ -65,7 +65,7 @@ static int print_runs(struct infractl *i)
 
         if (infractl_fetch(i, &(struct question){ .ask = QUESTION_RUNS, .limit = i->limit }, &j, NULL) < 0)
                 return EXIT_FAILED;
-        json_array_foreach(value_list(j, "runs"), k, run)
+        json_array_foreach (value_list(j, "runs"), k, run)
                 printf("%lld\n", value_number(run, "id"));
         return EXIT_OK;
 }
@@ -82,7 +82,8 @@ static int print_options(struct infractl *i)
 {
         for (size_t o = 0; o < OPTION_MAX; o++)
                 if (option_rows[o].help && (o < OPTION_GLOBAL_MAX || (i->verb && i->verb->options & OPTION_BIT(o))))
-                        printf("--%s%s\t%s\n", option_rows[o].name, option_rows[o].argument ? "=" : "", option_rows[o].help);
+                        printf("--%s%s\t%s\n", option_rows[o].name, option_rows[o].argument ? "=" : "",
+                               option_rows[o].help);
         return EXIT_OK;
 }
 

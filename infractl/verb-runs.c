@@ -8,7 +8,8 @@
 #include "infractl/value.h"
 
 static const struct table_column columns[] = {
-        { "RUN", true }, { "WHAT", false }, { "STATE", false }, { "BEGUN", false }, { "TOOK", true }, { "BY", false }, { "ERROR", false },
+        { "RUN", true },  { "WHAT", false }, { "STATE", false }, { "BEGUN", false },
+        { "TOOK", true }, { "BY", false },   { "ERROR", false },
 };
 
 static void add_run(struct table *table, const json_t *r)
@@ -17,7 +18,8 @@ static void add_run(struct table *table, const json_t *r)
         char when[CLOCK_TEXT_MAX], took[32];
 
         table_add(table, STYLE_PLAIN, "%lld", value_number(r, "id"));
-        table_add(table, STYLE_PLAIN, "%s%s%s", value_text(r, "kind"), *value_text(r, "subject") ? " " : "", value_text(r, "subject"));
+        table_add(table, STYLE_PLAIN, "%s%s%s", value_text(r, "kind"), *value_text(r, "subject") ? " " : "",
+                  value_text(r, "subject"));
         table_add(table, style_of(value_text(r, "state")), "%s", value_text(r, "state"));
         table_add(table, STYLE_PLAIN, "%s", clock_format(started, when));
         table_add(table, STYLE_PLAIN, "%s", ended ? str_duration(took, ended - started) : "-");
@@ -39,7 +41,7 @@ int verb_runs(struct infractl *i)
                 return outcome(r, e);
         if (!j)
                 return EXIT_OK;
-        json_array_foreach(value_list(j, "runs"), k, run)
+        json_array_foreach (value_list(j, "runs"), k, run)
                 add_run(table, run);
         if (!table_rows(table))
                 printf("There is no run yet.\n");

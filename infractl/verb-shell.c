@@ -10,8 +10,9 @@
 static int manager(struct infractl *i, infra_manager **ret)
 {
         infra_error *e = NULL;
-        int r = geteuid() == 0 ? client_manager(i->client, ret, &e) :
-                                 infra_error_set(&e, -EPERM, "'%s' needs root: it enters the container's namespaces", i->verb->name);
+        int r = geteuid() == 0 ? client_manager(i->client, ret, &e)
+                               : infra_error_set(&e, -EPERM, "'%s' needs root: it enters the container's namespaces",
+                                                 i->verb->name);
 
         return r < 0 ? outcome(r, e) : -1;
 }
@@ -19,7 +20,7 @@ static int manager(struct infractl *i, infra_manager **ret)
 int verb_shell(struct infractl *i)
 {
         const char *const *command = i->n_arguments > 1 ? &i->arguments[1] : NULL;
-        infra_manager *m;
+        infra_manager *m = NULL;
         infra_error *e = NULL;
         int code = manager(i, &m), status = 0, r;
 
@@ -31,7 +32,7 @@ int verb_shell(struct infractl *i)
 
 int verb_console(struct infractl *i)
 {
-        infra_manager *m;
+        infra_manager *m = NULL;
         infra_error *e = NULL;
         int code = manager(i, &m), r;
 

@@ -47,13 +47,14 @@ static void print_head(const struct terminal *t, const json_t *j)
 static void print_services(const struct terminal *t, const json_t *list)
 {
         static const struct table_column columns[] = {
-                { "SERVICE", false }, { "FROM", false }, { "PUBLIC PORT", true }, { "PROBE", false }, { "POLICY", false },
+                { "SERVICE", false }, { "FROM", false },   { "PUBLIC PORT", true },
+                { "PROBE", false },   { "POLICY", false },
         };
         _cleanup_table_ struct table *table = table_new(t, columns, ELEMENTS(columns), 2);
         const json_t *s;
         size_t i;
 
-        json_array_foreach(list, i, s) {
+        json_array_foreach (list, i, s) {
                 _cleanup_str_ struct str from = {};
 
                 value_join(&from, value_list(s, "from"), ", ");
@@ -73,12 +74,14 @@ static void print_services(const struct terminal *t, const json_t *list)
 
 static void print_connects(const struct terminal *t, const json_t *list)
 {
-        static const struct table_column columns[] = { { "CONNECTS TO", false }, { "PORT", false }, { "POLICY", false } };
+        static const struct table_column columns[] = { { "CONNECTS TO", false },
+                                                       { "PORT", false },
+                                                       { "POLICY", false } };
         _cleanup_table_ struct table *table = table_new(t, columns, ELEMENTS(columns), 2);
         const json_t *c;
         size_t i;
 
-        json_array_foreach(list, i, c) {
+        json_array_foreach (list, i, c) {
                 table_add(table, STYLE_PLAIN, "%s", value_text(c, "to"));
                 table_add(table, STYLE_PLAIN, "%s", value_text(c, "port"));
                 table_add(table, STYLE_DIM, "%s", value_text(c, "where"));
@@ -95,21 +98,22 @@ static void print_volumes(const json_t *list)
 
         if (json_array_size(list))
                 printf("\n  Volumes (kept through upgrades and rollbacks):\n");
-        json_array_foreach(list, i, v)
+        json_array_foreach (list, i, v)
                 printf("    %s\n", value_text(v, "path"));
 }
 
 static void print_generations(const struct terminal *t, const json_t *list)
 {
         static const struct table_column columns[] = {
-                { "GENERATION", true }, { "STATE", false }, { "RELEASE", false }, { "FROM", true }, { "MADE BY", false }, { "MADE", false },
+                { "GENERATION", true }, { "STATE", false },   { "RELEASE", false },
+                { "FROM", true },       { "MADE BY", false }, { "MADE", false },
         };
         _cleanup_table_ struct table *table = table_new(t, columns, ELEMENTS(columns), 2);
         char when[CLOCK_TEXT_MAX];
         const json_t *g;
         size_t i;
 
-        json_array_foreach(list, i, g) {
+        json_array_foreach (list, i, g) {
                 table_add(table, STYLE_PLAIN, "%lld", value_number(g, "number"));
                 table_add(table, style_of(value_text(g, "state")), "%s", value_text(g, "state"));
                 table_add(table, STYLE_PLAIN, "%s", value_text(g, "release"));

@@ -19,7 +19,7 @@ static struct counts count(const json_t *containers)
         const json_t *c;
         size_t i;
 
-        json_array_foreach(containers, i, c) {
+        json_array_foreach (containers, i, c) {
                 n.all++;
                 n.running += value_truth(c, "running");
                 n.fenced += streq(value_text(c, "fence"), "closed");
@@ -45,8 +45,9 @@ static void add_run(struct str *s, const json_t *run)
                 str_add(s, "no run under way");
                 return;
         }
-        str_add(s, "run %lld (%s%s%s) %s", value_number(run, "id"), value_text(run, "kind"), *value_text(run, "subject") ? " " : "",
-                value_text(run, "subject"), streq(value_text(run, "state"), "running") ? "is under way" : value_text(run, "state"));
+        str_add(s, "run %lld (%s%s%s) %s", value_number(run, "id"), value_text(run, "kind"),
+                *value_text(run, "subject") ? " " : "", value_text(run, "subject"),
+                streq(value_text(run, "state"), "running") ? "is under way" : value_text(run, "state"));
 }
 
 static void print_headline(const struct terminal *t, const json_t *j)
@@ -55,11 +56,16 @@ static void print_headline(const struct terminal *t, const json_t *j)
         bool loaded = value_truth(firewall, "loaded"), differs = value_truth(firewall, "differs");
         struct counts n = count(value_list(j, "containers"));
         _cleanup_str_ struct str s = {};
-        enum style style = !loaded || n.running < n.all ? STYLE_BAD : differs || n.fenced || json_is_object(run) ? STYLE_CARE : STYLE_GOOD;
+        enum style style = !loaded || n.running < n.all                 ? STYLE_BAD
+                           : differs || n.fenced || json_is_object(run) ? STYLE_CARE
+                                                                        : STYLE_GOOD;
 
         str_add(&s, "%s: ", value_text(j, "host"));
         add_containers(&s, &n);
-        str_add(&s, ", %s, ", !loaded ? "firewall NOT LOADED" : differs ? "firewall differs from the policy" : "firewall as policy");
+        str_add(&s, ", %s, ",
+                !loaded   ? "firewall NOT LOADED"
+                : differs ? "firewall differs from the policy"
+                          : "firewall as policy");
         add_run(&s, run);
         printf("%s%s%s\n", style_on(t, style), s.text ? s.text : "", style_off(t, style));
 }

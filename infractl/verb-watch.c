@@ -17,7 +17,8 @@ static int find_run(struct infractl *i, int64_t *ret_run, infra_error **reterr)
                 return r;
         state = value_text(json_array_get(value_list(j, "runs"), 0), "state");
         if (!streq(state, "running") && !streq(state, "paused"))
-                return infra_error_set(reterr, -EALREADY, "no run is under way; infractl report last shows the last one");
+                return infra_error_set(reterr, -EALREADY,
+                                       "no run is under way; infractl report last shows the last one");
         *ret_run = value_number(json_array_get(value_list(j, "runs"), 0), "id");
         return 0;
 }

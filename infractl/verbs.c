@@ -7,49 +7,127 @@
 #include "infractl/infractl.h"
 
 const struct verb verbs[] = {
-        { .name = "check", .arguments = "[DIR]", .max = 1, .run = verb_check, .summary = "find every mistake in the policy files",
+        { .name = "check",
+          .arguments = "[DIR]",
+          .max = 1,
+          .run = verb_check,
+          .summary = "find every mistake in the policy files",
           .text = "Reads DIR, or the policy directory, and prints every mistake as file:line:column with the line itself.\n"
                   "Nothing is changed. Exit code 3 when there is a mistake." },
-        { .name = "apply", .arguments = "", .run = verb_apply, .options = OPTION_BIT(OPTION_DETACH),
+        { .name = "apply",
+          .arguments = "",
+          .run = verb_apply,
+          .options = OPTION_BIT(OPTION_DETACH),
           .summary = "make the host as the policy says",
           .text = "Shows what would be done, asks, and does it: bridge, containers, firewall. Releases are not changed.\n"
                   "Only the plan that was shown is carried out; when it changed meanwhile, nothing is done." },
-        { .name = "status", .arguments = "", .run = verb_status, .summary = "how the host stands, the important first",
+        { .name = "status",
+          .arguments = "",
+          .run = verb_status,
+          .summary = "how the host stands, the important first",
           .text = "One line says what matters; then the containers." },
-        { .name = "list", .arguments = "", .run = verb_list, .summary = "the containers in one table",
+        { .name = "list",
+          .arguments = "",
+          .run = verb_list,
+          .summary = "the containers in one table",
           .text = "Containers of the policy, and foreign ones, which are never touched." },
-        { .name = "show", .arguments = "NAME", .min = 1, .max = 1, .run = verb_show, .summary = "everything about one container",
+        { .name = "show",
+          .arguments = "NAME",
+          .min = 1,
+          .max = 1,
+          .run = verb_show,
+          .summary = "everything about one container",
           .text = "Addresses, services, volumes and generations of a container." },
-        { .name = "start", .arguments = "NAME", .min = 1, .max = 1, .run = verb_power, .options = OPTION_BIT(OPTION_DETACH),
+        { .name = "start",
+          .arguments = "NAME",
+          .min = 1,
+          .max = 1,
+          .run = verb_power,
+          .options = OPTION_BIT(OPTION_DETACH),
           .summary = "start a container and wait until it serves",
           .text = "Containers it stands on (`after`) are started first." },
-        { .name = "stop", .arguments = "NAME", .min = 1, .max = 1, .run = verb_power, .options = OPTION_BIT(OPTION_DETACH),
-          .summary = "stop a container in order", .text = "The container has the time its services need (`stop-grace`)." },
-        { .name = "restart", .arguments = "NAME", .min = 1, .max = 1, .run = verb_power, .options = OPTION_BIT(OPTION_DETACH),
-          .summary = "stop and start a container", .text = "Ends when the probes of the container pass again." },
-        { .name = "shell", .arguments = "NAME [-- COMMAND...]", .min = 1, .max = 1, .rest = true, .run = verb_shell,
+        { .name = "stop",
+          .arguments = "NAME",
+          .min = 1,
+          .max = 1,
+          .run = verb_power,
+          .options = OPTION_BIT(OPTION_DETACH),
+          .summary = "stop a container in order",
+          .text = "The container has the time its services need (`stop-grace`)." },
+        { .name = "restart",
+          .arguments = "NAME",
+          .min = 1,
+          .max = 1,
+          .run = verb_power,
+          .options = OPTION_BIT(OPTION_DETACH),
+          .summary = "stop and start a container",
+          .text = "Ends when the probes of the container pass again." },
+        { .name = "shell",
+          .arguments = "NAME [-- COMMAND...]",
+          .min = 1,
+          .max = 1,
+          .rest = true,
+          .run = verb_shell,
           .summary = "a shell or a command inside a container",
           .text = "Needs root and works without infrad. The exit code is that of the command." },
-        { .name = "console", .arguments = "NAME", .min = 1, .max = 1, .run = verb_console, .summary = "the console of a container",
+        { .name = "console",
+          .arguments = "NAME",
+          .min = 1,
+          .max = 1,
+          .run = verb_console,
+          .summary = "the console of a container",
           .text = "Needs root and works without infrad. Left with Ctrl-a q." },
-        { .name = "plan", .arguments = "UPGRADE | apply | KIND NAME", .min = 1, .max = 2, .run = verb_plan,
-          .options = OPTION_BIT(OPTION_WITH_VOLUMES), .summary = "show what a change would do, and do nothing",
+        { .name = "plan",
+          .arguments = "UPGRADE | apply | KIND NAME",
+          .min = 1,
+          .max = 2,
+          .run = verb_plan,
+          .options = OPTION_BIT(OPTION_WITH_VOLUMES),
+          .summary = "show what a change would do, and do nothing",
           .text = "KIND is upgrade, rollback, start, stop or restart." },
-        { .name = "upgrade", .arguments = "UPGRADE", .min = 1, .max = 1, .run = verb_upgrade, .options = OPTION_BIT(OPTION_DETACH),
+        { .name = "upgrade",
+          .arguments = "UPGRADE",
+          .min = 1,
+          .max = 1,
+          .run = verb_upgrade,
+          .options = OPTION_BIT(OPTION_DETACH),
           .summary = "upgrade containers to another release, wave by wave",
           .text = "Shows the plan, asks, and carries it out. A container that does not serve afterwards goes back by itself." },
-        { .name = "runs", .arguments = "", .run = verb_runs, .options = OPTION_BIT(OPTION_LIMIT), .summary = "the runs so far, newest first",
+        { .name = "runs",
+          .arguments = "",
+          .run = verb_runs,
+          .options = OPTION_BIT(OPTION_LIMIT),
+          .summary = "the runs so far, newest first",
           .text = "Twenty unless --limit says another number." },
-        { .name = "report", .arguments = "RUN|last", .min = 1, .max = 1, .run = verb_report, .options = OPTION_BIT(OPTION_STEPS),
+        { .name = "report",
+          .arguments = "RUN|last",
+          .min = 1,
+          .max = 1,
+          .run = verb_report,
+          .options = OPTION_BIT(OPTION_STEPS),
           .summary = "what a run did, and what it cost",
           .text = "Result and outage of every container beside the forecast, errors, and where the transcripts are." },
-        { .name = "rollback", .arguments = "NAME", .min = 1, .max = 1, .run = verb_rollback,
-          .options = OPTION_BIT(OPTION_WITH_VOLUMES) | OPTION_BIT(OPTION_DETACH), .summary = "take a container back to its generation before",
+        { .name = "rollback",
+          .arguments = "NAME",
+          .min = 1,
+          .max = 1,
+          .run = verb_rollback,
+          .options = OPTION_BIT(OPTION_WITH_VOLUMES) | OPTION_BIT(OPTION_DETACH),
+          .summary = "take a container back to its generation before",
           .text = "Shows what that costs and asks. Without --with-volumes the data stays as it is now." },
-        { .name = "firewall", .arguments = "show|diff", .min = 1, .max = 1, .run = verb_firewall,
-          .options = OPTION_BIT(OPTION_POLICY_SIDE), .summary = "the ruleset, and how it differs from the policy",
+        { .name = "firewall",
+          .arguments = "show|diff",
+          .min = 1,
+          .max = 1,
+          .run = verb_firewall,
+          .options = OPTION_BIT(OPTION_POLICY_SIDE),
+          .summary = "the ruleset, and how it differs from the policy",
           .text = "show prints our table as loaded, diff what loading the policy would change." },
-        { .name = "watch", .arguments = "[RUN]", .max = 1, .run = verb_watch, .summary = "follow a run",
+        { .name = "watch",
+          .arguments = "[RUN]",
+          .max = 1,
+          .run = verb_watch,
+          .summary = "follow a run",
           .text = "The run under way unless RUN says another. With --local a run that nobody carries on is taken up again." },
 };
 const size_t n_verbs = ELEMENTS(verbs);
@@ -81,9 +159,10 @@ static void print_options(FILE *f, size_t from, size_t to, unsigned only)
 
                 if (!(only & OPTION_BIT(o)) || !row->help)
                         continue;
-                snprintf(left, sizeof(left), "%s%s%s", row->name, row->argument ? " " : "", row->argument ? row->argument : "");
-                fprintf(f, "  %c%c%c --%-16s %s\n", row->letter ? '-' : ' ', row->letter ? row->letter : ' ', row->letter ? ',' : ' ',
-                        left, row->help);
+                snprintf(left, sizeof(left), "%s%s%s", row->name, row->argument ? " " : "",
+                         row->argument ? row->argument : "");
+                fprintf(f, "  %c%c%c --%-16s %s\n", row->letter ? '-' : ' ', row->letter ? row->letter : ' ',
+                        row->letter ? ',' : ' ', left, row->help);
         }
 }
 
@@ -93,7 +172,8 @@ void help_full(FILE *f)
         for (size_t i = 0; i < n_verbs; i++) {
                 char left[64];
 
-                snprintf(left, sizeof(left), "%s%s%s", verbs[i].name, *verbs[i].arguments ? " " : "", verbs[i].arguments);
+                snprintf(left, sizeof(left), "%s%s%s", verbs[i].name, *verbs[i].arguments ? " " : "",
+                         verbs[i].arguments);
                 fprintf(f, "  %-32s %s\n", left, verbs[i].summary);
         }
         fprintf(f, "\nOptions:\n");
@@ -103,8 +183,8 @@ void help_full(FILE *f)
 
 void help_verb(FILE *f, const struct verb *v)
 {
-        fprintf(f, "Usage: infractl %s%s%s\n\n%c%s.\n", v->name, *v->arguments ? " " : "", v->arguments, v->summary[0] - 'a' + 'A',
-                v->summary + 1);
+        fprintf(f, "Usage: infractl %s%s%s\n\n%c%s.\n", v->name, *v->arguments ? " " : "", v->arguments,
+                v->summary[0] - 'a' + 'A', v->summary + 1);
         fprintf(f, "%s\n", v->text);
         if (v->options) {
                 fprintf(f, "\nOptions:\n");
