@@ -49,8 +49,9 @@ static int method_status(sd_bus_message *m, void *userdata, sd_bus_error *error)
         struct infrad *d = userdata;
         infra_error *e = NULL;
         char *json = NULL;
+        int r = infra_manager_status(d->manager, &json, &e);
 
-        return answer(m, infra_manager_status(d->manager, &json, &e), json, e, error);
+        return answer(m, r, json, e, error);
 }
 
 static int method_list(sd_bus_message *m, void *userdata, sd_bus_error *error)
@@ -58,8 +59,9 @@ static int method_list(sd_bus_message *m, void *userdata, sd_bus_error *error)
         struct infrad *d = userdata;
         infra_error *e = NULL;
         char *json = NULL;
+        int r = infra_manager_list(d->manager, &json, &e);
 
-        return answer(m, infra_manager_list(d->manager, &json, &e), json, e, error);
+        return answer(m, r, json, e, error);
 }
 
 static int method_show(sd_bus_message *m, void *userdata, sd_bus_error *error)
@@ -70,7 +72,9 @@ static int method_show(sd_bus_message *m, void *userdata, sd_bus_error *error)
         char *json = NULL;
         int r = sd_bus_message_read(m, "s", &name);
 
-        return r < 0 ? r : answer(m, infra_manager_show(d->manager, name, &json, &e), json, e, error);
+        if (r >= 0)
+                r = infra_manager_show(d->manager, name, &json, &e);
+        return answer(m, r, json, e, error);
 }
 
 static int method_plan(sd_bus_message *m, void *userdata, sd_bus_error *error)
@@ -81,7 +85,9 @@ static int method_plan(sd_bus_message *m, void *userdata, sd_bus_error *error)
         char *json = NULL;
         int volumes, r = sd_bus_message_read(m, "ssb", &kind, &subject, &volumes);
 
-        return r < 0 ? r : answer(m, infra_manager_plan(d->manager, kind, subject, volumes, &json, &e), json, e, error);
+        if (r >= 0)
+                r = infra_manager_plan(d->manager, kind, subject, volumes, &json, &e);
+        return answer(m, r, json, e, error);
 }
 
 static int method_begin(sd_bus_message *m, void *userdata, sd_bus_error *error)
@@ -112,7 +118,9 @@ static int method_runs(sd_bus_message *m, void *userdata, sd_bus_error *error)
         uint32_t limit;
         int r = sd_bus_message_read(m, "u", &limit);
 
-        return r < 0 ? r : answer(m, infra_manager_runs(d->manager, limit, &json, &e), json, e, error);
+        if (r >= 0)
+                r = infra_manager_runs(d->manager, limit, &json, &e);
+        return answer(m, r, json, e, error);
 }
 
 static int method_report(sd_bus_message *m, void *userdata, sd_bus_error *error)
@@ -123,7 +131,9 @@ static int method_report(sd_bus_message *m, void *userdata, sd_bus_error *error)
         int64_t run;
         int r = sd_bus_message_read(m, "x", &run);
 
-        return r < 0 ? r : answer(m, infra_manager_report(d->manager, run, &json, &e), json, e, error);
+        if (r >= 0)
+                r = infra_manager_report(d->manager, run, &json, &e);
+        return answer(m, r, json, e, error);
 }
 
 static int method_firewall(sd_bus_message *m, void *userdata, sd_bus_error *error)
@@ -134,7 +144,9 @@ static int method_firewall(sd_bus_message *m, void *userdata, sd_bus_error *erro
         char *json = NULL;
         int r = sd_bus_message_read(m, "s", &what);
 
-        return r < 0 ? r : answer(m, infra_manager_firewall(d->manager, what, &json, &e), json, e, error);
+        if (r >= 0)
+                r = infra_manager_firewall(d->manager, what, &json, &e);
+        return answer(m, r, json, e, error);
 }
 
 static json_t *diags_json(const infra_diags *diags)
