@@ -56,7 +56,7 @@ static int begin(struct infractl *i, const struct change *change)
         int r = client_begin(i->client, change, &run, &e);
 
         if (r < 0)
-                return outcome(r, e);
+                return outcome_of_plan(i, r, e);
         if (i->flags[OPTION_DETACH]) {
                 if (i->flags[OPTION_JSON])
                         printf("{\n  \"run\": %lld\n}\n", (long long)run);
@@ -82,7 +82,7 @@ int change_run(struct infractl *i, const char *kind, const char *subject, bool r
         if (r >= 0 && confirm)
                 r = show_plan(i, kind, subject, restore_volumes, &digest, &e);
         if (r < 0)
-                return outcome(r, e);
+                return outcome_of_plan(i, r, e);
         if (confirm) {
                 change.digest = digest;
                 r = ask_person(i, &e);

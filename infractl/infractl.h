@@ -100,6 +100,8 @@ void help_verb(FILE *f, const struct verb *v);
 enum exit_code outcome_code(int r);
 /* Says the error on stderr, or "nothing to do" for -EALREADY, and returns its exit code. Consumes @e. */
 int outcome(int r, infra_error *e);
+/* The same for verbs that plan: with --json "nothing to do" is JSON, too. */
+int outcome_of_plan(const struct infractl *i, int r, infra_error *e);
 /* The exit code of a run that ended in that state. */
 enum exit_code outcome_of_run(const char *state);
 

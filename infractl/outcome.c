@@ -50,3 +50,15 @@ int outcome(int r, infra_error *e)
         infra_error_free(e);
         return (int)outcome_code(r);
 }
+
+int outcome_of_plan(const struct infractl *i, int r, infra_error *e)
+{
+        _cleanup_json_ json_t *j = NULL;
+
+        if (r != -EALREADY || !i->flags[OPTION_JSON])
+                return outcome(r, e);
+        j = json_pack("{s:b,s:s}", "nothing_to_do", true, "text", e ? infra_error_message(e) : "");
+        infra_error_free(e);
+        print_json(j);
+        return EXIT_OK;
+}

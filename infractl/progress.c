@@ -168,8 +168,14 @@ void progress_say(struct progress *p, const char *format, ...)
 
 void progress_draw(struct progress *p)
 {
+        struct terminal now;
+
         if (p->silent || !p->terminal.redraw)
                 return;
+        /* The window may have another size by now. */
+        now = terminal_look(p->terminal.color);
+        p->terminal.width = now.width;
+        p->terminal.height = now.height;
         progress_clear(p);
         p->drawn = block_print(&p->terminal, p->report, elapsed(p));
         fflush(stdout);

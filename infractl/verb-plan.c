@@ -43,7 +43,7 @@ int verb_plan(struct infractl *i)
                 return r;
         r = infractl_ask(i, &q, &j, &e);
         if (r < 0)
-                return outcome(r, e);
+                return outcome_of_plan(i, r, e);
         if (j)
                 plan_print(&t, j);
         return EXIT_OK;

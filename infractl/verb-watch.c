@@ -31,5 +31,5 @@ int verb_watch(struct infractl *i)
 
         if (r == -EINVAL)
                 return outcome(r, e), EXIT_USAGE;
-        return r < 0 ? outcome(r, e) : change_follow(i, run);
+        return r < 0 ? outcome_of_plan(i, r, e) : change_follow(i, run);
 }

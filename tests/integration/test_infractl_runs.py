@@ -238,6 +238,8 @@ def test_nothing_to_do_is_success(host, way):
     host.refuse("plan", errno.EALREADY, "everything is as the policy says")
     result = host.infractl(*way, "apply")
     assert (result.returncode, result.stdout) == (0, "Nothing to do: everything is as the policy says.\n")
+    answer = json.loads(host.infractl(*way, "apply", "--json", "--yes").stdout)
+    assert answer == {"nothing_to_do": True, "text": "everything is as the policy says"}
     host.refuse("begin", errno.EALREADY, "wiki runs")
     assert host.infractl(*way, "start", "wiki").returncode == 0
 
