@@ -106,6 +106,15 @@ int plan_apply(struct plan *p, const infra_estate *e, const struct facts *f, inf
         return 0;
 }
 
+/* Whether anybody has ever said yes to this policy: until then its bridge and ruleset are not the host's. */
+static bool was_applied(const struct facts *f)
+{
+        for (size_t i = 0; i < f->n_containers; i++)
+                if (f->containers[i].managed)
+                        return true;
+        return false;
+}
+
 int plan_start_all(struct plan *p, const infra_estate *e, const struct facts *f)
 {
         _cleanup_free_ size_t *order = calloc(e->n_containers + 1, sizeof(*order));
@@ -113,6 +122,8 @@ int plan_start_all(struct plan *p, const infra_estate *e, const struct facts *f)
 
         if (!order)
                 return -ENOMEM;
+        if (!was_applied(f))
+                return 0;
         if (!f->bridge)
                 r = add(p, STEP_BRIDGE, NULL);
         if (r >= 0 && !f->firewall_loaded)

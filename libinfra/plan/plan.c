@@ -91,6 +91,16 @@ static int plan_fill(struct plan *p, const struct plan_options *options, const i
         return plan_power(p, c, e, f, reterr);
 }
 
+/* What a person should know stands in the notes; without any there is nothing to know. */
+static int nothing_to_do(const struct plan *p, infra_error **reterr)
+{
+        _cleanup_str_ struct str s = {};
+
+        for (size_t i = 0; i < p->notes.n; i++)
+                str_add(&s, "%s%s", i ? "; " : "", p->notes.items[i]);
+        return infra_error_set(reterr, -EALREADY, "%s", s.length ? s.text : "everything is as wanted");
+}
+
 int plan_compute(enum plan_kind kind, const char *subject, const struct plan_options *options,
                  const infra_estate *e, const struct facts *f, struct plan **ret, infra_error **reterr)
 {
@@ -111,7 +121,7 @@ int plan_compute(enum plan_kind kind, const char *subject, const struct plan_opt
         if (r < 0)
                 return r;
         if (p->n_steps == 0)
-                return infra_error_set(reterr, -EALREADY, "nothing to do: everything is as wanted");
+                return nothing_to_do(p, reterr);
         r = plan_seal(p, reterr);
         if (r < 0)
                 return r;

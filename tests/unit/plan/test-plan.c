@@ -129,7 +129,7 @@ static void done_containers_are_left_alone(void **state)
         assert_int_equal(p->notes.n, 1);
         free(f.containers[1].release);
         f.containers[1].release = strdup("trixie");
-        refused("nothing to do", -EALREADY, e, &f, k, s);
+        refused("already", -EALREADY, e, &f, k, s);
 }
 
 static void apply_makes_what_is_missing_in_start_order(void **state)
@@ -151,6 +151,19 @@ static void apply_makes_what_is_missing_in_start_order(void **state)
                                    "wiki:root wiki:create wiki:volumes wiki:configure wiki:start wiki:serve");
 }
 
+static void boot_leaves_alone_what_nobody_applied(void **state)
+{
+        _cleanup_free_ char *kinds = NULL;
+        PLAN(PLAN_START, "");
+
+        f.bridge = f.firewall_loaded = f.containers[0].running = f.containers[1].running = false;
+        assert_int_equal(compute(k, s, e, &f, &p, &error), 0);
+        kinds = kinds_of(p);
+        assert_string_equal(kinds, "host:bridge host:firewall email:start email:serve wiki:start wiki:serve");
+        f.containers[0].managed = f.containers[1].managed = false;
+        refused("as wanted", -EALREADY, e, &f, k, s);
+}
+
 static void apply_adopts_only_what_rests(void **state)
 {
         _cleanup_free_ char *kinds = NULL;
@@ -170,7 +183,7 @@ static void apply_with_nothing_to_do_says_so(void **state)
 {
         PLAN(PLAN_APPLY, "");
 
-        refused("nothing to do", -EALREADY, e, &f, k, s);
+        refused("as wanted", -EALREADY, e, &f, k, s);
         free(f.firewall_diff);
         f.firewall_diff = strdup("+ rule");
         assert_int_equal(compute(k, s, e, &f, &p, &error), 0);
@@ -226,6 +239,7 @@ int main(void)
                 cmocka_unit_test(in_place_has_every_step), cmocka_unit_test(same_input_same_bytes),
                 cmocka_unit_test(releases_are_not_skipped), cmocka_unit_test(what_cannot_be_judged_is_not_begun),
                 cmocka_unit_test(done_containers_are_left_alone), cmocka_unit_test(apply_makes_what_is_missing_in_start_order),
+                cmocka_unit_test(boot_leaves_alone_what_nobody_applied),
                 cmocka_unit_test(apply_adopts_only_what_rests), cmocka_unit_test(apply_with_nothing_to_do_says_so),
                 cmocka_unit_test(rollback_needs_a_previous_generation), cmocka_unit_test(power_warns_of_dependents),
                 cmocka_unit_test(every_step_kind_has_a_row),
