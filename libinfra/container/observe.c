@@ -68,6 +68,13 @@ int container_observe(const char *lxc_path, const char *name, struct container_s
                 return 0;
         }
         r = handle_open(lxc_path, name, &c, reterr);
+        /* Destroyed by somebody since we looked. */
+        if (r < 0 && !path_exists(AT_FDCWD, config)) {
+                if (reterr)
+                        *reterr = infra_error_free(*reterr);
+                *ret = s;
+                return 0;
+        }
         if (r < 0)
                 return r;
         s.state = state_of(c);
