@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * One transaction: netlink messages between a begin and an end, all or nothing. Each message keeps where it
+ * came from, so that the kernel's error, which names a sequence number (and, with extended acknowledgements,
+ * an attribute), becomes the policy line.
+ */
+
+#include <libmnl/libmnl.h>
+
+#include "firewall/ruleset.h"
+
+struct message_origin {
+        uint32_t sequence;
+        const char *what;         /* "rule", "element" */
+        const char *name;         /* of the set or chain; borrowed from the ruleset */
+        const struct span *span;  /* borrowed; or NULL */
+        const struct element *elements; /* of an element message, in order */
+        size_t n_elements;
+        size_t offset;            /* of the message in the batch */
+};
+
+struct batch {
+        uint8_t *data;
+        size_t size;
+        size_t room;
+        uint32_t sequence;
+        struct message_origin *origins;
+        size_t n_origins;
+        bool failed; /* memory */
+};
+
+void batch_done(struct batch *b);
+/* Begin and end; @generation is the ruleset's generation id the batch is based on (0: whatever it is). */
+void batch_begin(struct batch *b, uint32_t generation);
+void batch_end(struct batch *b);
+/* A message header to fill; room for BATCH_MESSAGE_MAX bytes. NULL when memory is out. Close with batch_close. */
+enum { BATCH_MESSAGE_MAX = 96 * 1024 };
+struct nlmsghdr *batch_open(struct batch *b, uint16_t type, uint16_t family, uint16_t flags, const struct message_origin *origin);
+void batch_close(struct batch *b, struct nlmsghdr *m);
+
+/* The whole of one or both tables into the batch. */
+void batch_add_table(struct batch *b, const struct table *t);
+void batch_delete_table(struct batch *b, int family);
+/* Elements of @s into or out of the kernel's set of that name. */
+void batch_elements(struct batch *b, int family, const struct set *s, bool add);
+
+#define _cleanup_batch_ CLEANUP(batch_done)

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * From an estate to the ruleset it wants. Pure: the same estate gives the same bytes.
+ *
+ * The fence stands before "established": a closed fence must also cut the flows that clients have open, or a
+ * mail could still be handed over while the container is being changed. It costs each packet two lookups in
+ * sets that are nearly always empty.
+ */
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <linux/if_ether.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter_bridge.h>
+#include <linux/netfilter_ipv4.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/str.h"
+#include "firewall/compile.h"
+#include "firewall/firewall.h"
+#include "firewall/opening.h"
+
+static const int families[] = { AF_INET, AF_INET6 };
+static const enum field saddr[] = { FIELD_IP_SADDR, FIELD_IP6_SADDR };
+static const enum field daddr[] = { FIELD_IP_DADDR, FIELD_IP6_DADDR };
+
+/* ICMP that the internet needs to work: errors, and echo for those who look. */
+static const uint8_t icmp_types[] = { 3, 8, 11, 12 };
+/* RFC 4890: errors, echo, router and neighbour discovery. */
+static const uint8_t icmpv6_types[] = { 1, 2, 3, 4, 128, 129, 133, 134, 135, 136 };
+
+struct match *match_value(struct rule *r, enum field f, const void *value, size_t size)
+{
+        struct match *m = r ? rule_add_match(r, MATCH_EQUAL, f) : NULL;
+
+        if (m)
+                memcpy(m->value, value, size);
+        return m;
+}
+
+struct match *match_interface(struct rule *r, enum field f, const char *name)
+{
+        return match_value(r, f, name, MIN(strlen(name), (size_t)15));
+}
+
+struct match *match_protocol(struct rule *r, uint8_t protocol)
+{
+        return match_value(r, FIELD_L4PROTO, &protocol, 1);
+}
+
+struct match *match_set(struct rule *r, const char *set, const enum field *fields, size_t n)
+{
+        struct match *m = r ? rule_add_match(r, MATCH_SET, fields[0]) : NULL;
+
+        if (!m)
+                return NULL;
+        memcpy(m->fields, fields, n * sizeof(*fields));
+        m->n_fields = n;
+        strncpy(m->set, set, RULESET_NAME_MAX);
+        return m;
+}
+
+struct match *match_state(struct rule *r, uint32_t bits)
+{
+        struct match *m = r ? rule_add_match(r, MATCH_ANY_BIT, FIELD_CT_STATE) : NULL;
+
+        if (m)
+                memcpy(m->mask, &bits, sizeof(bits));
+        return m;
+}
+
+enum { STATE_INVALID = 1, STATE_ESTABLISHED = 2, STATE_RELATED = 4 };
+
+static int add_state_rules(struct chain *c)
+{
+        if (!match_state(chain_add_rule(c, VERDICT_ACCEPT, NULL), STATE_ESTABLISHED | STATE_RELATED) ||
+            !match_state(chain_add_rule(c, VERDICT_DROP, NULL), STATE_INVALID))
+                return -ENOMEM;
+        return 0;
+}
+
+static int add_bytes(struct table *t, const char *name, enum field f, const uint8_t *values, size_t n)
+{
+        struct set *s = table_add_set(t, name, DATA_NONE, false, &f, 1);
+
+        for (size_t i = 0; s && i < n; i++) {
+                struct element *x = ARRAY_ADD(s->elements, s->n_elements);
+
+                if (!x)
+                        return -ENOMEM;
+                x->key[0] = x->key_end[0] = values[i];
+        }
+        return s ? 0 : -ENOMEM;
+}
+
+static int add_icmp_sets(struct table *t)
+{
+        int r = add_bytes(t, "icmp_types", FIELD_ICMP_TYPE, icmp_types, sizeof(icmp_types));
+
+        return r < 0 ? r : add_bytes(t, "icmpv6_types", FIELD_ICMPV6_TYPE, icmpv6_types, sizeof(icmpv6_types));
+}
+
+static int add_icmp_rules(struct table *t, struct chain *c)
+{
+        static const uint8_t protocols[] = { IPPROTO_ICMP, IPPROTO_ICMPV6 };
+        static const char *const sets[] = { "icmp_types", "icmpv6_types" };
+        static const enum field types[] = { FIELD_ICMP_TYPE, FIELD_ICMPV6_TYPE };
+
+        for (size_t i = 0; i < ELEMENTS(sets); i++) {
+                struct rule *r = chain_add_rule(c, VERDICT_ACCEPT, NULL);
+
+                if (!r || rule_of_family(t, r, families[i]) < 0 || !match_protocol(r, protocols[i]) || !match_set(r, sets[i], &types[i], 1))
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+/* fenced4, fenced6: addresses of containers whose fence is closed; filled at run time. */
+static int add_fence_sets(struct table *t)
+{
+        static const char *const names[] = { "fenced4", "fenced6" };
+
+        for (size_t i = 0; i < ELEMENTS(names); i++) {
+                struct set *s = table_add_set(t, names[i], DATA_NONE, false, &saddr[i], 1);
+
+                if (!s)
+                        return -ENOMEM;
+                s->runtime = true;
+        }
+        return 0;
+}
+
+static int add_fence_jumps(struct table *t, struct chain *c, const enum field *address, const char *to)
+{
+        static const char *const names[] = { "fenced4", "fenced6" };
+
+        for (size_t i = 0; i < ELEMENTS(names); i++) {
+                struct rule *r = chain_add_rule(c, VERDICT_JUMP, to);
+
+                if (!r || rule_of_family(t, r, families[i]) < 0 || !match_set(r, names[i], &address[i], 1))
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+/* What a fenced container may reach, seen from it (@out) or from the other end. Stateless in the bridge table. */
+static int add_lifelines(struct table *t, struct chain *c, bool out)
+{
+        static const char *const names[] = { "lifeline4", "lifeline6" };
+        enum field port = out ? FIELD_DPORT : FIELD_SPORT;
+        enum field any[] = { FIELD_L4PROTO, port };
+        struct rule *r;
+
+        for (size_t i = 0; i < ELEMENTS(names); i++) {
+                enum field fields[] = { out ? daddr[i] : saddr[i], FIELD_L4PROTO, port };
+
+                if (!table_set(t, names[i]))
+                        continue;
+                r = chain_add_rule(c, VERDICT_ACCEPT, NULL);
+                if (!r || rule_of_family(t, r, families[i]) < 0 || !match_set(r, names[i], fields, ELEMENTS(fields)) ||
+                    (!out && t->family == NFPROTO_INET && !match_state(r, STATE_ESTABLISHED | STATE_RELATED)))
+                        return -ENOMEM;
+        }
+        if (table_set(t, "lifeline_any")) {
+                r = chain_add_rule(c, VERDICT_ACCEPT, NULL);
+                if (!match_set(r, "lifeline_any", any, ELEMENTS(any)) ||
+                    (!out && t->family == NFPROTO_INET && !match_state(r, STATE_ESTABLISHED | STATE_RELATED)))
+                        return -ENOMEM;
+        }
+        return chain_add_rule(c, VERDICT_DROP, NULL) ? 0 : -ENOMEM;
+}
+
+static int add_fence_chains(struct table *t)
+{
+        static const enum field any[] = { FIELD_L4PROTO, FIELD_DPORT };
+        struct chain *c = table_add_chain(t, "fence_in", NULL, 0, 0, false);
+
+        if (!c || add_lifelines(t, c, false) < 0)
+                return -ENOMEM;
+        c = table_add_chain(t, "fence_out", NULL, 0, 0, false);
+        if (!c || add_lifelines(t, c, true) < 0)
+                return -ENOMEM;
+        if (t->family == NFPROTO_BRIDGE)
+                return 0;
+        /* To the host: answers to its probes, and package proxy and resolver where the host is that. */
+        c = table_add_chain(t, "fence_host", NULL, 0, 0, false);
+        if (!c || !match_state(chain_add_rule(c, VERDICT_ACCEPT, NULL), STATE_ESTABLISHED | STATE_RELATED))
+                return -ENOMEM;
+        if (table_set(t, "lifeline_host") && !match_set(chain_add_rule(c, VERDICT_ACCEPT, NULL), "lifeline_host", any, ELEMENTS(any)))
+                return -ENOMEM;
+        return chain_add_rule(c, VERDICT_DROP, NULL) ? 0 : -ENOMEM;
+}
+
+static int add_input(struct table *t)
+{
+        struct chain *c = table_add_chain(t, "input", "filter", NF_INET_LOCAL_IN, 0, true);
+
+        if (!c || !match_interface(chain_add_rule(c, VERDICT_ACCEPT, NULL), FIELD_IIFNAME, "lo") || add_icmp_rules(t, c) < 0 ||
+            add_fence_jumps(t, c, saddr, "fence_host") < 0 || add_state_rules(c) < 0)
+                return -ENOMEM;
+        return opening_rules(t, c, &shape_host);
+}
+
+static int add_forward(struct table *t)
+{
+        struct chain *c = table_add_chain(t, "forward", "filter", NF_INET_FORWARD, 0, true);
+
+        if (!c || add_fence_jumps(t, c, daddr, "fence_in") < 0 || add_fence_jumps(t, c, saddr, "fence_out") < 0 ||
+            add_state_rules(c) < 0 || add_icmp_rules(t, c) < 0 || opening_rules(t, c, &shape_services) < 0)
+                return -ENOMEM;
+        return opening_rules(t, c, &shape_connects);
+}
+
+/* Between containers. The kernel tracks no connections there, so answers are known by where they come from. */
+static int add_bridge_forward(struct table *t)
+{
+        static const uint8_t arp[] = { ETH_P_ARP >> 8, ETH_P_ARP & 0xff };
+        static const uint8_t icmp[] = { IPPROTO_ICMP, IPPROTO_ICMPV6 };
+        struct chain *c = table_add_chain(t, "forward", "filter", NF_BR_FORWARD, 0, true);
+        struct match *flags;
+        struct rule *r;
+
+        if (!c || !match_value(chain_add_rule(c, VERDICT_ACCEPT, NULL), FIELD_PROTOCOL, arp, sizeof(arp)))
+                return -ENOMEM;
+        for (size_t i = 0; i < ELEMENTS(icmp); i++) {
+                r = chain_add_rule(c, VERDICT_ACCEPT, NULL);
+                if (!r || rule_of_family(t, r, families[i]) < 0 || !match_protocol(r, icmp[i]))
+                        return -ENOMEM;
+        }
+        if (add_fence_jumps(t, c, daddr, "fence_in") < 0 || add_fence_jumps(t, c, saddr, "fence_out") < 0 ||
+            opening_rules(t, c, &shape_services) < 0 || opening_rules(t, c, &shape_connects) < 0)
+                return -ENOMEM;
+        /* What opens a connection is no answer, whatever port it comes from. */
+        r = chain_add_rule(c, VERDICT_DROP, NULL);
+        flags = match_protocol(r, IPPROTO_TCP) ? rule_add_match(r, MATCH_BITS, FIELD_TCP_FLAGS) : NULL;
+        if (!flags)
+                return -ENOMEM;
+        flags->mask[0] = 0x12;
+        flags->value[0] = 0x02;
+        return opening_answers(t, c, &shape_services) < 0 ? -ENOMEM : opening_answers(t, c, &shape_connects);
+}
+
+static int add_service(struct table *t, const infra_estate *e, const struct shape *shape, const struct address *own,
+                       const struct service *s, int family)
+{
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < s->n_from; i++) {
+                struct opening o = { .peer = &s->from[i], .own = own, .ports = s->port, .span = &s->span };
+
+                r = opening_add(t, shape, e, family, &o);
+        }
+        return r;
+}
+
+/* A container's way to the host itself: an opening of the host for that container. */
+static int add_to_host(struct table *t, const infra_estate *e, const struct container *c, const struct connection *k, int family)
+{
+        struct origin self = { .kind = ORIGIN_CONTAINER, .index = (size_t)(c - e->containers) };
+        struct opening o = { .peer = &self, .ports = k->port, .span = &k->span };
+
+        return t->family == NFPROTO_INET ? opening_add(t, &shape_host, e, family, &o) : 0;
+}
+
+static int add_container(struct table *t, const infra_estate *e, const struct container *c, int family)
+{
+        const struct address *own = family == AF_INET ? &c->internal : &c->ipv6;
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < c->n_services && address_is_set(own); i++)
+                r = add_service(t, e, &shape_services, own, &c->services[i], family);
+        for (size_t i = 0; r >= 0 && i < c->n_connects && address_is_set(own); i++) {
+                const struct connection *k = &c->connects[i];
+                struct opening o = { .peer = &k->to, .own = own, .ports = k->port, .span = &k->span };
+
+                r = k->to.kind == ORIGIN_HOST ? add_to_host(t, e, c, k, family) : opening_add(t, &shape_connects, e, family, &o);
+        }
+        return r;
+}
+
+static int add_openings(struct table *t, const infra_estate *e)
+{
+        int r = 0;
+
+        for (size_t f = 0; f < ELEMENTS(families); f++) {
+                for (size_t i = 0; r >= 0 && i < e->host.n_services && t->family == NFPROTO_INET; i++)
+                        r = add_service(t, e, &shape_host, NULL, &e->host.services[i], families[f]);
+                for (size_t i = 0; r >= 0 && i < e->n_containers; i++)
+                        r = add_container(t, e, &e->containers[i], families[f]);
+        }
+        return r;
+}
+
+static int compile(const infra_estate *e, struct ruleset *r)
+{
+        struct table *inet = &r->tables[0], *bridge = &r->tables[1];
+
+        if (add_fence_sets(inet) < 0 || add_icmp_sets(inet) < 0 || lifeline_add(inet, e) < 0 || add_openings(inet, e) < 0 ||
+            nat_add_maps(inet, e) < 0 || add_fence_chains(inet) < 0 || add_input(inet) < 0 || add_forward(inet) < 0 ||
+            nat_add_chains(inet, e) < 0)
+                return -ENOMEM;
+        if (add_fence_sets(bridge) < 0 || lifeline_add(bridge, e) < 0 || add_openings(bridge, e) < 0 ||
+            add_fence_chains(bridge) < 0 || add_bridge_forward(bridge) < 0)
+                return -ENOMEM;
+        for (size_t i = 0; i < RULESET_TABLES; i++)
+                for (size_t k = 0; k < r->tables[i].n_sets; k++)
+                        if (set_sort(&r->tables[i].sets[k]) < 0)
+                                return -ENOMEM;
+        return 0;
+}
+
+int firewall_compile(const infra_estate *e, struct ruleset **ret, infra_error **reterr)
+{
+        struct ruleset *r = ruleset_new();
+
+        if (!r || compile(e, r) < 0) {
+                ruleset_free(r);
+                return infra_error_oom(reterr);
+        }
+        *ret = r;
+        return 0;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The parts of the compilation. Functions that make return NULL or -ENOMEM when memory is out. */
+
+#include "estate/estate.h"
+#include "firewall/ruleset.h"
+
+struct match *match_value(struct rule *r, enum field f, const void *value, size_t size);
+struct match *match_interface(struct rule *r, enum field f, const char *name);
+struct match *match_protocol(struct rule *r, uint8_t protocol);
+struct match *match_set(struct rule *r, const char *set, const enum field *fields, size_t n);
+struct match *match_state(struct rule *r, uint32_t bits);
+
+/* lifeline.c: what a fenced container may still reach: package proxy or mirror, resolvers. */
+int lifeline_add(struct table *t, const infra_estate *e);
+
+/* nat.c: 1:1 addresses, public ports, masquerade, hairpin. */
+int nat_add_maps(struct table *t, const infra_estate *e);
+int nat_add_chains(struct table *t, const infra_estate *e);

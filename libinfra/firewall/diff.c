@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * The difference of two rulesets by meaning: sets compared element by element, whatever their order; rules of
+ * a chain in order, since order matters. Comments count only where something else differs, too.
+ */
+
+#include <netinet/in.h>
+#include <linux/netfilter.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "firewall/firewall.h"
+
+static void add_lines(struct str *s, char sign, const char *where, const char *name, const char *text, const char *comment)
+{
+        str_add(s, "%c %s %s: %s%s%s\n", sign, where, name, text, comment ? "   # " : "", comment ? comment : "");
+}
+
+static void add_element(struct str *s, char sign, const struct set *set, const struct element *e)
+{
+        _cleanup_free_ char *key = element_text(set, e), *text = NULL;
+
+        if (set->data == DATA_VERDICT)
+                text = key ? strdup(key) : NULL;
+        else if (key && asprintf(&text, "%s%s", key, set->data == DATA_NONE ? "" : " -> translated") < 0)
+                text = NULL;
+        add_lines(s, sign, set->data == DATA_NONE ? "set" : "map", set->name, text ? text : "?", e->comment);
+}
+
+static int compare(const struct element *a, const struct element *b)
+{
+        int r = memcmp(a->key, b->key, sizeof(a->key));
+
+        if (r == 0)
+                r = memcmp(a->key_end, b->key_end, sizeof(a->key_end));
+        return r;
+}
+
+static bool same_data(const struct element *a, const struct element *b)
+{
+        return a->accepts == b->accepts && memcmp(a->data, b->data, sizeof(a->data)) == 0;
+}
+
+/* Both sides are sorted by key. Either may be NULL. */
+static void diff_set(struct str *s, const struct set *have, const struct set *want)
+{
+        size_t i = 0, k = 0, n_have = have ? have->n_elements : 0, n_want = want ? want->n_elements : 0;
+
+        if ((have && have->runtime) || (want && want->runtime))
+                return;
+        while (i < n_have || k < n_want) {
+                int r = i == n_have ? 1 : k == n_want ? -1 : compare(&have->elements[i], &want->elements[k]);
+
+                if (r == 0 && !same_data(&have->elements[i], &want->elements[k])) {
+                        add_element(s, '-', have, &have->elements[i]);
+                        add_element(s, '+', want, &want->elements[k]);
+                } else if (r < 0) {
+                        add_element(s, '-', have, &have->elements[i]);
+                } else if (r > 0) {
+                        add_element(s, '+', want, &want->elements[k]);
+                }
+                i += r <= 0;
+                k += r >= 0;
+        }
+}
+
+static bool same_set(const struct set *a, const struct set *b)
+{
+        if (a->n_fields != b->n_fields || a->interval != b->interval || a->data != b->data)
+                return false;
+        for (size_t i = 0; i < a->n_fields; i++)
+                if (field_type(a->fields[i])->datatype != field_type(b->fields[i])->datatype)
+                        return false;
+        return true;
+}
+
+static void diff_sets(struct str *s, const struct table *have, const struct table *want)
+{
+        for (size_t i = 0; have && i < have->n_sets; i++) {
+                const struct set *other = want ? table_set(want, have->sets[i].name) : NULL;
+
+                if (!other || !same_set(&have->sets[i], other))
+                        add_lines(s, '-', "set", have->sets[i].name, "the whole of it", NULL);
+                diff_set(s, &have->sets[i], other);
+        }
+        for (size_t i = 0; want && i < want->n_sets; i++) {
+                const struct set *other = have ? table_set(have, want->sets[i].name) : NULL;
+
+                if (!other || !same_set(&want->sets[i], other))
+                        add_lines(s, '+', "set", want->sets[i].name, "the whole of it", NULL);
+                if (!other)
+                        diff_set(s, NULL, &want->sets[i]);
+        }
+}
+
+static void texts_of(const struct chain *c, struct strlist *ret)
+{
+        for (size_t i = 0; c && i < c->n_rules; i++) {
+                _cleanup_free_ char *text = rule_text(&c->rules[i]);
+
+                strlist_add(ret, text ? text : "?");
+        }
+}
+
+/* What is left between the common beginning and the common end. */
+static void diff_chain(struct str *s, const struct chain *have, const struct chain *want, const char *name)
+{
+        _cleanup_strlist_ struct strlist a = {}, b = {};
+        size_t first = 0, last = 0;
+
+        texts_of(have, &a);
+        texts_of(want, &b);
+        while (first < a.n && first < b.n && streq(a.items[first], b.items[first]))
+                first++;
+        while (last < a.n - first && last < b.n - first && streq(a.items[a.n - 1 - last], b.items[b.n - 1 - last]))
+                last++;
+        for (size_t i = first; i < a.n - last; i++)
+                add_lines(s, '-', "chain", name, a.items[i], have->rules[i].comment);
+        for (size_t i = first; i < b.n - last; i++)
+                add_lines(s, '+', "chain", name, b.items[i], want->rules[i].comment);
+}
+
+static bool same_hook(const struct chain *a, const struct chain *b)
+{
+        if (!a->type || !b->type)
+                return a->type == b->type;
+        return streq(a->type, b->type) && a->hook == b->hook && a->priority == b->priority && a->drops == b->drops;
+}
+
+static void diff_chains(struct str *s, const struct table *have, const struct table *want)
+{
+        for (size_t i = 0; have && i < have->n_chains; i++) {
+                const struct chain *c = &have->chains[i], *other = want ? table_chain(want, c->name) : NULL;
+
+                if (!other || !same_hook(c, other))
+                        add_lines(s, '-', "chain", c->name, c->drops ? "the whole of it, policy drop" : "the whole of it", NULL);
+                diff_chain(s, c, other, c->name);
+        }
+        for (size_t i = 0; want && i < want->n_chains; i++) {
+                const struct chain *c = &want->chains[i], *other = have ? table_chain(have, c->name) : NULL;
+
+                if (!other || !same_hook(c, other))
+                        add_lines(s, '+', "chain", c->name, c->drops ? "the whole of it, policy drop" : "the whole of it", NULL);
+                if (!other)
+                        diff_chain(s, NULL, c, c->name);
+        }
+}
+
+int ruleset_diff(const struct ruleset *have, const struct ruleset *want, char **ret, infra_error **reterr)
+{
+        struct str s = {};
+
+        for (size_t i = 0; i < RULESET_TABLES; i++) {
+                diff_sets(&s, have ? &have->tables[i] : NULL, want ? &want->tables[i] : NULL);
+                diff_chains(&s, have ? &have->tables[i] : NULL, want ? &want->tables[i] : NULL);
+        }
+        *ret = str_take(&s);
+        return *ret ? 0 : infra_error_oom(reterr);
+}

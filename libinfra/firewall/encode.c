@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * The intermediate form as libnftnl objects. Registers: the i-th 32-bit word of a concatenation is NFT_REG_1 +
+ * i/4 where a whole register begins and NFT_REG32_00 + i elsewhere, as the kernel itself writes them back.
+ */
+
+#include <errno.h>
+#include <libnftnl/chain.h>
+#include <libnftnl/expr.h>
+#include <libnftnl/rule.h>
+#include <libnftnl/set.h>
+#include <libnftnl/table.h>
+#include <libnftnl/udata.h>
+#include <netinet/in.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/macro.h"
+#include "base/str.h"
+#include "firewall/batch.h"
+#include "firewall/encode.h"
+
+enum {
+        ELEMENTS_PER_MESSAGE = 200, /* with key, end, data and comment well below the 64 KB of an attribute */
+        NFT_TYPE_BITS = 6,          /* of a concatenated datatype (nft's datatype.h) */
+        BYTEORDER_BIG_ENDIAN = 2,   /* nft's expression.h */
+};
+
+uint32_t register_of(unsigned word)
+{
+        return word % 4 == 0 ? NFT_REG_1 + word / 4 : NFT_REG32_00 + word;
+}
+
+static bool append(struct nftnl_rule *r, struct nftnl_expr *e)
+{
+        if (e)
+                nftnl_rule_add_expr(r, e);
+        return e != NULL;
+}
+
+static bool add_load(struct nftnl_rule *r, enum field f, uint32_t reg)
+{
+        static const char *const names[] = { "meta", "payload", "payload", "ct", "fib" };
+        const struct field_type *t = field_type(f);
+        struct nftnl_expr *e = nftnl_expr_alloc(names[t->source]);
+
+        if (!e)
+                return false;
+        switch (t->source) {
+        case SOURCE_META:
+                nftnl_expr_set_u32(e, NFTNL_EXPR_META_KEY, t->key);
+                nftnl_expr_set_u32(e, NFTNL_EXPR_META_DREG, reg);
+                break;
+        case SOURCE_CT:
+                nftnl_expr_set_u32(e, NFTNL_EXPR_CT_KEY, t->key);
+                nftnl_expr_set_u32(e, NFTNL_EXPR_CT_DREG, reg);
+                break;
+        case SOURCE_FIB:
+                nftnl_expr_set_u32(e, NFTNL_EXPR_FIB_RESULT, t->key);
+                nftnl_expr_set_u32(e, NFTNL_EXPR_FIB_FLAGS, NFTA_FIB_F_DADDR);
+                nftnl_expr_set_u32(e, NFTNL_EXPR_FIB_DREG, reg);
+                break;
+        default:
+                nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_BASE, t->source == SOURCE_NETWORK ? NFT_PAYLOAD_NETWORK_HEADER : NFT_PAYLOAD_TRANSPORT_HEADER);
+                nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_OFFSET, t->key);
+                nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_LEN, t->size);
+                nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_DREG, reg);
+        }
+        return append(r, e);
+}
+
+static bool add_loads(struct nftnl_rule *r, const enum field *fields, size_t n)
+{
+        unsigned word = 0;
+
+        for (size_t i = 0; i < n; i++) {
+                if (!add_load(r, fields[i], register_of(word)))
+                        return false;
+                word += field_room(fields[i]) / 4;
+        }
+        return true;
+}
+
+static bool add_compare(struct nftnl_rule *r, uint32_t op, const void *value, unsigned size)
+{
+        struct nftnl_expr *e = nftnl_expr_alloc("cmp");
+
+        if (!e)
+                return false;
+        nftnl_expr_set_u32(e, NFTNL_EXPR_CMP_SREG, NFT_REG_1);
+        nftnl_expr_set_u32(e, NFTNL_EXPR_CMP_OP, op);
+        nftnl_expr_set(e, NFTNL_EXPR_CMP_DATA, value, size);
+        return append(r, e);
+}
+
+static bool add_mask(struct nftnl_rule *r, const void *mask, unsigned size)
+{
+        struct nftnl_expr *e = nftnl_expr_alloc("bitwise");
+        uint8_t zero[16] = {};
+
+        if (!e)
+                return false;
+        nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_SREG, NFT_REG_1);
+        nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_DREG, NFT_REG_1);
+        nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_OP, NFT_BITWISE_BOOL);
+        nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_LEN, size);
+        nftnl_expr_set(e, NFTNL_EXPR_BITWISE_MASK, mask, size);
+        nftnl_expr_set(e, NFTNL_EXPR_BITWISE_XOR, zero, size);
+        return append(r, e);
+}
+
+/* @dreg: register of what the map gives, NFT_REG_VERDICT for a verdict; UINT32_MAX for a set. */
+static bool add_lookup(struct nftnl_rule *r, const char *set, uint32_t dreg)
+{
+        struct nftnl_expr *e = nftnl_expr_alloc("lookup");
+
+        if (!e)
+                return false;
+        nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_SREG, NFT_REG_1);
+        nftnl_expr_set_str(e, NFTNL_EXPR_LOOKUP_SET, set);
+        if (dreg != UINT32_MAX)
+                nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_DREG, dreg);
+        return append(r, e);
+}
+
+static bool add_match(struct nftnl_rule *r, const struct match *m)
+{
+        static const uint8_t zero[16];
+        unsigned size = field_type(m->fields[0])->size;
+
+        if (!add_loads(r, m->fields, m->n_fields))
+                return false;
+        switch (m->kind) {
+        case MATCH_EQUAL:
+                return add_compare(r, NFT_CMP_EQ, m->value, size);
+        case MATCH_ANY_BIT:
+                return add_mask(r, m->mask, size) && add_compare(r, NFT_CMP_NEQ, zero, size);
+        case MATCH_BITS:
+                return add_mask(r, m->mask, size) && add_compare(r, NFT_CMP_EQ, m->value, size);
+        default:
+                return add_lookup(r, m->set, UINT32_MAX);
+        }
+}
+
+static bool add_immediate(struct nftnl_rule *r, int verdict, const char *chain)
+{
+        struct nftnl_expr *e = nftnl_expr_alloc("immediate");
+
+        if (!e)
+                return false;
+        nftnl_expr_set_u32(e, NFTNL_EXPR_IMM_DREG, NFT_REG_VERDICT);
+        nftnl_expr_set_u32(e, NFTNL_EXPR_IMM_VERDICT, (uint32_t)verdict);
+        if (chain)
+                nftnl_expr_set_str(e, NFTNL_EXPR_IMM_CHAIN, chain);
+        return append(r, e);
+}
+
+static bool add_translation(struct nftnl_rule *r, const struct verdict *v)
+{
+        bool port = v->kind == VERDICT_DNAT_PORT;
+        struct nftnl_expr *e;
+
+        if (!add_loads(r, v->fields, v->n_fields) || !add_lookup(r, v->name, NFT_REG_1))
+                return false;
+        e = nftnl_expr_alloc("nat");
+        if (!e)
+                return false;
+        nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_TYPE, v->kind == VERDICT_SNAT ? NFT_NAT_SNAT : NFT_NAT_DNAT);
+        nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_FAMILY, NFPROTO_IPV4);
+        nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_REG_ADDR_MIN, NFT_REG_1);
+        if (port)
+                nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_REG_PROTO_MIN, register_of(1));
+        return append(r, e);
+}
+
+static bool add_verdict(struct nftnl_rule *r, const struct verdict *v)
+{
+        switch (v->kind) {
+        case VERDICT_ACCEPT:
+                return add_immediate(r, NF_ACCEPT, NULL);
+        case VERDICT_DROP:
+                return add_immediate(r, NF_DROP, NULL);
+        case VERDICT_JUMP:
+                return add_immediate(r, NFT_JUMP, v->name);
+        case VERDICT_MAP:
+                return add_loads(r, v->fields, v->n_fields) && add_lookup(r, v->name, NFT_REG_VERDICT);
+        case VERDICT_MASQUERADE:
+                return append(r, nftnl_expr_alloc("masq"));
+        default:
+                return add_translation(r, v);
+        }
+}
+
+/* A comment in the form nft prints: one attribute of the user data. */
+static struct nftnl_udata_buf *user_comment(uint8_t type, const char *comment)
+{
+        struct nftnl_udata_buf *buffer = comment ? nftnl_udata_buf_alloc(256) : NULL;
+
+        if (buffer)
+                nftnl_udata_put_strz(buffer, type, comment);
+        return buffer;
+}
+
+static bool fill_rule(struct nftnl_rule *r, const struct rule *from)
+{
+        struct nftnl_udata_buf *comment = user_comment(NFTNL_UDATA_RULE_COMMENT, from->comment);
+
+        if (comment)
+                nftnl_rule_set_data(r, NFTNL_RULE_USERDATA, nftnl_udata_buf_data(comment), nftnl_udata_buf_len(comment));
+        nftnl_udata_buf_free(comment);
+        for (size_t i = 0; i < from->n_matches; i++)
+                if (!add_match(r, &from->matches[i]))
+                        return false;
+        return add_verdict(r, &from->verdict);
+}
+
+static void batch_rule(struct batch *b, int family, const struct chain *c, const struct rule *from)
+{
+        struct message_origin origin = { .what = "a rule of chain", .name = c->name, .span = from->comment ? &from->span : NULL };
+        struct nftnl_rule *r = nftnl_rule_alloc();
+        struct nlmsghdr *m;
+
+        if (r) {
+                nftnl_rule_set_u32(r, NFTNL_RULE_FAMILY, (uint32_t)family);
+                nftnl_rule_set_str(r, NFTNL_RULE_TABLE, RULESET_TABLE);
+                nftnl_rule_set_str(r, NFTNL_RULE_CHAIN, c->name);
+        }
+        if (!r || !fill_rule(r, from)) {
+                b->failed = true;
+        } else {
+                m = batch_open(b, NFT_MSG_NEWRULE, (uint16_t)family, NLM_F_CREATE | NLM_F_APPEND, &origin);
+                if (m) {
+                        nftnl_rule_nlmsg_build_payload(m, r);
+                        batch_close(b, m);
+                }
+        }
+        if (r)
+                nftnl_rule_free(r);
+}
+
+static void batch_chain(struct batch *b, int family, const struct chain *c)
+{
+        struct message_origin origin = { .what = "chain", .name = c->name };
+        struct nftnl_chain *n = nftnl_chain_alloc();
+        struct nlmsghdr *m;
+
+        if (!n) {
+                b->failed = true;
+                return;
+        }
+        nftnl_chain_set_str(n, NFTNL_CHAIN_TABLE, RULESET_TABLE);
+        nftnl_chain_set_str(n, NFTNL_CHAIN_NAME, c->name);
+        if (c->type) {
+                nftnl_chain_set_str(n, NFTNL_CHAIN_TYPE, c->type);
+                nftnl_chain_set_u32(n, NFTNL_CHAIN_HOOKNUM, c->hook);
+                nftnl_chain_set_s32(n, NFTNL_CHAIN_PRIO, c->priority);
+                nftnl_chain_set_u32(n, NFTNL_CHAIN_POLICY, c->drops ? NF_DROP : NF_ACCEPT);
+        }
+        m = batch_open(b, NFT_MSG_NEWCHAIN, (uint16_t)family, NLM_F_CREATE, &origin);
+        if (m) {
+                nftnl_chain_nlmsg_build_payload(m, n);
+                batch_close(b, m);
+        }
+        nftnl_chain_free(n);
+}
+
+uint32_t set_key_type(const struct set *s)
+{
+        uint32_t type = 0;
+
+        for (size_t i = 0; i < s->n_fields; i++)
+                type = type << NFT_TYPE_BITS | field_type(s->fields[i])->datatype;
+        return type;
+}
+
+uint32_t set_flags(const struct set *s)
+{
+        return (s->data == DATA_NONE ? 0 : NFT_SET_MAP) | (s->interval ? NFT_SET_INTERVAL | NFT_SET_CONCAT : 0);
+}
+
+static void fill_set(struct nftnl_set *n, const struct set *s, int family, uint32_t id)
+{
+        uint8_t lengths[RULESET_FIELDS_MAX];
+
+        nftnl_set_set_str(n, NFTNL_SET_TABLE, RULESET_TABLE);
+        nftnl_set_set_str(n, NFTNL_SET_NAME, s->name);
+        nftnl_set_set_u32(n, NFTNL_SET_FAMILY, (uint32_t)family);
+        nftnl_set_set_u32(n, NFTNL_SET_ID, id);
+        nftnl_set_set_u32(n, NFTNL_SET_FLAGS, set_flags(s));
+        nftnl_set_set_u32(n, NFTNL_SET_KEY_TYPE, set_key_type(s));
+        nftnl_set_set_u32(n, NFTNL_SET_KEY_LEN, s->n_fields > 1 ? set_key_size(s) : field_type(s->fields[0])->size);
+        for (size_t i = 0; i < s->n_fields; i++)
+                lengths[i] = (uint8_t)field_type(s->fields[i])->size;
+        if (s->interval)
+                nftnl_set_set_data(n, NFTNL_SET_DESC_CONCAT, lengths, (uint32_t)s->n_fields);
+        if (s->data == DATA_VERDICT) {
+                nftnl_set_set_u32(n, NFTNL_SET_DATA_TYPE, NFT_DATA_VERDICT);
+        } else if (s->data == DATA_ADDRESS) {
+                nftnl_set_set_u32(n, NFTNL_SET_DATA_TYPE, field_type(FIELD_IP_DADDR)->datatype);
+                nftnl_set_set_u32(n, NFTNL_SET_DATA_LEN, 4);
+        } else if (s->data == DATA_ADDRESS_PORT) {
+                nftnl_set_set_u32(n, NFTNL_SET_DATA_TYPE, field_type(FIELD_IP_DADDR)->datatype << NFT_TYPE_BITS | field_type(FIELD_DPORT)->datatype);
+                nftnl_set_set_u32(n, NFTNL_SET_DATA_LEN, 8);
+        }
+}
+
+static void batch_set(struct batch *b, int family, const struct set *s, uint32_t id)
+{
+        struct message_origin origin = { .what = s->data == DATA_NONE ? "set" : "map", .name = s->name };
+        struct nftnl_udata_buf *user = nftnl_udata_buf_alloc(64);
+        struct nftnl_set *n = nftnl_set_alloc();
+        struct nlmsghdr *m;
+
+        if (n && user) {
+                fill_set(n, s, family, id);
+                nftnl_udata_put_u32(user, NFTNL_UDATA_SET_KEYBYTEORDER, BYTEORDER_BIG_ENDIAN);
+                if (s->data == DATA_ADDRESS || s->data == DATA_ADDRESS_PORT)
+                        nftnl_udata_put_u32(user, NFTNL_UDATA_SET_DATABYTEORDER, BYTEORDER_BIG_ENDIAN);
+                nftnl_set_set_data(n, NFTNL_SET_USERDATA, nftnl_udata_buf_data(user), nftnl_udata_buf_len(user));
+                m = batch_open(b, NFT_MSG_NEWSET, (uint16_t)family, NLM_F_CREATE, &origin);
+                if (m) {
+                        nftnl_set_nlmsg_build_payload(m, n);
+                        batch_close(b, m);
+                }
+        } else {
+                b->failed = true;
+        }
+        nftnl_udata_buf_free(user);
+        if (n)
+                nftnl_set_free(n);
+}
+
+static bool add_element(struct nftnl_set *n, const struct set *s, const struct element *e)
+{
+        unsigned size = s->n_fields > 1 ? set_key_size(s) : field_type(s->fields[0])->size;
+        struct nftnl_udata_buf *comment = user_comment(NFTNL_UDATA_SET_ELEM_COMMENT, e->comment);
+        struct nftnl_set_elem *x = nftnl_set_elem_alloc();
+
+        if (!x)
+                return false;
+        nftnl_set_elem_set(x, NFTNL_SET_ELEM_KEY, e->key, size);
+        if (s->interval)
+                nftnl_set_elem_set(x, NFTNL_SET_ELEM_KEY_END, e->key_end, size);
+        if (s->data == DATA_VERDICT)
+                nftnl_set_elem_set_u32(x, NFTNL_SET_ELEM_VERDICT, e->accepts ? NF_ACCEPT : NF_DROP);
+        else if (s->data != DATA_NONE)
+                nftnl_set_elem_set(x, NFTNL_SET_ELEM_DATA, e->data, s->data == DATA_ADDRESS ? 4 : 8);
+        if (comment)
+                nftnl_set_elem_set(x, NFTNL_SET_ELEM_USERDATA, nftnl_udata_buf_data(comment), nftnl_udata_buf_len(comment));
+        nftnl_udata_buf_free(comment);
+        nftnl_set_elem_add(n, x);
+        return true;
+}
+
+static void batch_some_elements(struct batch *b, int family, const struct set *s, size_t first, size_t count, bool add)
+{
+        struct message_origin origin = { .what = "an element of", .name = s->name, .elements = s->elements + first, .n_elements = count };
+        struct nftnl_set *n = nftnl_set_alloc();
+        struct nlmsghdr *m;
+
+        if (!n) {
+                b->failed = true;
+                return;
+        }
+        nftnl_set_set_str(n, NFTNL_SET_TABLE, RULESET_TABLE);
+        nftnl_set_set_str(n, NFTNL_SET_NAME, s->name);
+        for (size_t i = 0; i < count; i++)
+                b->failed = b->failed || !add_element(n, s, &s->elements[first + i]);
+        /* Adding what is there is no error; the kernel says the same of one batch applied twice. */
+        m = batch_open(b, add ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM, (uint16_t)family, add ? NLM_F_CREATE : 0, &origin);
+        if (m) {
+                nftnl_set_elems_nlmsg_build_payload(m, n);
+                batch_close(b, m);
+        }
+        nftnl_set_free(n);
+}
+
+void batch_elements(struct batch *b, int family, const struct set *s, bool add)
+{
+        for (size_t i = 0; i < s->n_elements; i += ELEMENTS_PER_MESSAGE)
+                batch_some_elements(b, family, s, i, MIN(s->n_elements - i, (size_t)ELEMENTS_PER_MESSAGE), add);
+}
+
+static void batch_table(struct batch *b, int family, uint16_t type)
+{
+        struct message_origin origin = { .what = "table", .name = RULESET_TABLE };
+        struct nftnl_table *n = nftnl_table_alloc();
+        struct nlmsghdr *m;
+
+        if (!n) {
+                b->failed = true;
+                return;
+        }
+        nftnl_table_set_str(n, NFTNL_TABLE_NAME, RULESET_TABLE);
+        m = batch_open(b, type, (uint16_t)family, type == NFT_MSG_NEWTABLE ? NLM_F_CREATE : 0, &origin);
+        if (m) {
+                nftnl_table_nlmsg_build_payload(m, n);
+                batch_close(b, m);
+        }
+        nftnl_table_free(n);
+}
+
+void batch_delete_table(struct batch *b, int family)
+{
+        /* Deleting what is not there would fail the batch, so it is added first. */
+        batch_table(b, family, NFT_MSG_NEWTABLE);
+        batch_table(b, family, NFT_MSG_DELTABLE);
+}
+
+void batch_add_table(struct batch *b, const struct table *t)
+{
+        batch_table(b, t->family, NFT_MSG_NEWTABLE);
+        for (size_t i = 0; i < t->n_chains; i++)
+                batch_chain(b, t->family, &t->chains[i]);
+        for (size_t i = 0; i < t->n_sets; i++) {
+                batch_set(b, t->family, &t->sets[i], (uint32_t)i + 1 + (t->family == NFPROTO_BRIDGE ? 1000 : 0));
+                batch_elements(b, t->family, &t->sets[i], true);
+        }
+        for (size_t i = 0; i < t->n_chains; i++)
+                for (size_t k = 0; k < t->chains[i].n_rules; k++)
+                        batch_rule(b, t->family, &t->chains[i], &t->chains[i].rules[k]);
+}

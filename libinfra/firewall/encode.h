@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What encoding and decoding share about the kernel's numbers. */
+
+#include "firewall/ruleset.h"
+
+uint32_t register_of(unsigned word);
+uint32_t set_key_type(const struct set *s);
+uint32_t set_flags(const struct set *s);

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Address translation, IPv4 only: containers are reached on their public addresses and leave by them. What
+ * comes in is translated first and judged in `forward` on the internal address, so that `from` decides.
+ */
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter_ipv4.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/str.h"
+#include "firewall/compile.h"
+
+/* Zones whose addresses containers may have of their own. */
+static const struct {
+        const char *zone;
+        const char *map; /* internal -> public, for what leaves there */
+        size_t offset;
+} publics[] = {
+        { "internet", "nat_out_internet", offsetof(struct container, internet) },
+        { "intranet", "nat_out_intranet", offsetof(struct container, intranet) },
+};
+
+static const struct address *public_of(const struct container *c, size_t i)
+{
+        return (const struct address *)(const void *)((const char *)c + publics[i].offset);
+}
+
+static int add_pair(struct table *t, const char *name, enum field f, const struct address *from, const struct address *to,
+                    const struct span *span)
+{
+        struct set *s = table_set(t, name);
+        struct element *x;
+
+        if (!s)
+                s = table_add_set(t, name, DATA_ADDRESS, false, &f, 1);
+        x = s ? ARRAY_ADD(s->elements, s->n_elements) : NULL;
+        if (!x)
+                return -ENOMEM;
+        memcpy(x->key, from->bytes, 4);
+        memcpy(x->key_end, from->bytes, 4);
+        memcpy(x->data, to->bytes, 4);
+        return ruleset_comment(&x->comment, &x->span, span);
+}
+
+static int add_public_port(struct table *t, const struct container *c, const struct service *s)
+{
+        static const enum field fields[] = { FIELD_L4PROTO, FIELD_DPORT };
+        struct set *set = table_set(t, "public_ports");
+        struct element *x;
+
+        if (!set)
+                set = table_add_set(t, "public_ports", DATA_ADDRESS_PORT, false, fields, ELEMENTS(fields));
+        x = set ? ARRAY_ADD(set->elements, set->n_elements) : NULL;
+        if (!x)
+                return -ENOMEM;
+        x->key[0] = (uint8_t)s->port.protocol;
+        x->key[4] = (uint8_t)(s->public_port >> 8);
+        x->key[5] = (uint8_t)s->public_port;
+        memcpy(x->key_end, x->key, sizeof(x->key));
+        memcpy(x->data, c->internal.bytes, 4);
+        x->data[4] = (uint8_t)(s->port.first >> 8);
+        x->data[5] = (uint8_t)s->port.first;
+        return ruleset_comment(&x->comment, &x->span, &s->span);
+}
+
+static int add_container(struct table *t, const struct container *c)
+{
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < ELEMENTS(publics); i++) {
+                const struct address *a = public_of(c, i);
+
+                if (!address_is_set(a))
+                        continue;
+                r = add_pair(t, "nat_in", FIELD_IP_DADDR, a, &c->internal, &c->addresses_span);
+                if (r >= 0)
+                        r = add_pair(t, publics[i].map, FIELD_IP_SADDR, &c->internal, a, &c->addresses_span);
+        }
+        for (size_t i = 0; r >= 0 && i < c->n_services; i++)
+                if (c->services[i].public_port)
+                        r = add_public_port(t, c, &c->services[i]);
+        return r;
+}
+
+int nat_add_maps(struct table *t, const infra_estate *e)
+{
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < e->n_containers; i++)
+                r = add_container(t, &e->containers[i]);
+        return r;
+}
+
+/* A rule for IPv4 with the translation looked up by @fields. */
+static struct rule *add_translation(struct table *t, struct chain *c, enum verdict_kind kind, const char *map,
+                                    const enum field *fields, size_t n)
+{
+        uint8_t v4 = NFPROTO_IPV4;
+        struct rule *r = chain_add_rule(c, kind, map);
+
+        (void)t;
+        if (!r || !match_value(r, FIELD_NFPROTO, &v4, 1))
+                return NULL;
+        if (n)
+                memcpy(r->verdict.fields, fields, n * sizeof(*fields));
+        r->verdict.n_fields = n;
+        return r;
+}
+
+static int add_prerouting(struct table *t)
+{
+        static const enum field address = FIELD_IP_DADDR, port[] = { FIELD_L4PROTO, FIELD_DPORT };
+        struct chain *c = table_add_chain(t, "prerouting", "nat", NF_INET_PRE_ROUTING, NF_IP_PRI_NAT_DST, false);
+        uint32_t local = 2; /* RTN_LOCAL: any address of the host */
+
+        if (!c)
+                return -ENOMEM;
+        if (table_set(t, "nat_in") && !add_translation(t, c, VERDICT_DNAT, "nat_in", &address, 1))
+                return -ENOMEM;
+        if (table_set(t, "public_ports")) {
+                struct rule *r = add_translation(t, c, VERDICT_DNAT_PORT, "public_ports", port, ELEMENTS(port));
+
+                if (!match_value(r, FIELD_FIB_DADDR_TYPE, &local, sizeof(local)))
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+static struct match *match_network(struct rule *r, enum field f, const struct address *a)
+{
+        struct match *m = r ? rule_add_match(r, MATCH_BITS, f) : NULL;
+        struct address net = address_network(a);
+
+        if (!m)
+                return NULL;
+        memcpy(m->value, net.bytes, 4);
+        for (unsigned bit = 0; bit < a->prefix; bit++)
+                m->mask[bit / 8] |= (uint8_t)(0x80u >> bit % 8);
+        return m;
+}
+
+/* A container that asks for a public address of another, or its own, is answered through the host. */
+static int add_hairpin(struct table *t, struct chain *c, const struct host *h)
+{
+        uint32_t dnat = 0x20; /* IPS_DST_NAT */
+        uint8_t v4 = NFPROTO_IPV4;
+        struct rule *r = chain_add_rule(c, VERDICT_MASQUERADE, NULL);
+        struct match *m;
+
+        (void)t;
+        if (!r || !match_value(r, FIELD_NFPROTO, &v4, 1) || !match_network(r, FIELD_IP_SADDR, &h->bridge_ipv4) ||
+            !match_interface(r, FIELD_OIFNAME, h->bridge))
+                return -ENOMEM;
+        m = rule_add_match(r, MATCH_ANY_BIT, FIELD_CT_STATUS);
+        if (!m)
+                return -ENOMEM;
+        memcpy(m->mask, &dnat, sizeof(dnat));
+        return ruleset_comment(&r->comment, &r->span, &h->span);
+}
+
+static int add_leaving(struct table *t, struct chain *c, const infra_estate *e, const struct zone *z)
+{
+        static const enum field address = FIELD_IP_SADDR;
+        struct rule *r;
+
+        for (size_t i = 0; i < ELEMENTS(publics); i++) {
+                if (!streq(publics[i].zone, z->name) || !table_set(t, publics[i].map))
+                        continue;
+                r = add_translation(t, c, VERDICT_SNAT, publics[i].map, &address, 1);
+                if (!match_interface(r, FIELD_OIFNAME, z->interface) || ruleset_comment(&r->comment, &r->span, &z->span) < 0)
+                        return -ENOMEM;
+        }
+        r = add_translation(t, c, VERDICT_MASQUERADE, NULL, NULL, 0);
+        if (!match_network(r, FIELD_IP_SADDR, &e->host.bridge_ipv4) || !match_interface(r, FIELD_OIFNAME, z->interface))
+                return -ENOMEM;
+        return ruleset_comment(&r->comment, &r->span, &z->span);
+}
+
+int nat_add_chains(struct table *t, const infra_estate *e)
+{
+        struct chain *c;
+        int r = add_prerouting(t);
+
+        if (r < 0)
+                return r;
+        c = table_add_chain(t, "postrouting", "nat", NF_INET_POST_ROUTING, NF_IP_PRI_NAT_SRC, false);
+        r = c ? add_hairpin(t, c, &e->host) : -ENOMEM;
+        for (size_t i = 0; r >= 0 && i < e->n_zones; i++)
+                if (e->zones[i].interface && !streq(e->zones[i].interface, e->host.bridge))
+                        r = add_leaving(t, c, e, &e->zones[i]);
+        return r;
+}

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "firewall/ruleset.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <linux/netfilter.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/str.h"
+
+struct ruleset *ruleset_new(void)
+{
+        struct ruleset *r = calloc(1, sizeof(*r));
+
+        if (r) {
+                r->tables[0].family = NFPROTO_INET;
+                r->tables[1].family = NFPROTO_BRIDGE;
+        }
+        return r;
+}
+
+static void table_done(struct table *t)
+{
+        for (size_t i = 0; i < t->n_sets; i++) {
+                for (size_t k = 0; k < t->sets[i].n_elements; k++)
+                        free(t->sets[i].elements[k].comment);
+                free(t->sets[i].elements);
+                free(t->sets[i].name);
+        }
+        for (size_t i = 0; i < t->n_chains; i++) {
+                for (size_t k = 0; k < t->chains[i].n_rules; k++) {
+                        free(t->chains[i].rules[k].matches);
+                        free(t->chains[i].rules[k].comment);
+                        free(t->chains[i].rules[k].unknown);
+                }
+                free(t->chains[i].rules);
+                free(t->chains[i].name);
+        }
+        free(t->sets);
+        free(t->chains);
+}
+
+struct ruleset *ruleset_free(struct ruleset *r)
+{
+        if (!r)
+                return NULL;
+        for (size_t i = 0; i < RULESET_TABLES; i++)
+                table_done(&r->tables[i]);
+        free(r);
+        return NULL;
+}
+
+struct set *table_add_set(struct table *t, const char *name, enum set_data data, bool interval, const enum field *fields, size_t n)
+{
+        struct set *s = ARRAY_ADD(t->sets, t->n_sets);
+
+        if (!s)
+                return NULL;
+        s->name = strdup(name);
+        s->data = data;
+        s->interval = interval;
+        s->n_fields = n;
+        memcpy(s->fields, fields, n * sizeof(*fields));
+        return s->name ? s : NULL;
+}
+
+struct chain *table_add_chain(struct table *t, const char *name, const char *type, unsigned hook, int priority, bool drops)
+{
+        struct chain *c = ARRAY_ADD(t->chains, t->n_chains);
+
+        if (!c)
+                return NULL;
+        c->name = strdup(name);
+        c->type = type;
+        c->hook = hook;
+        c->priority = priority;
+        c->drops = drops;
+        return c->name ? c : NULL;
+}
+
+struct rule *chain_add_rule(struct chain *c, enum verdict_kind kind, const char *name)
+{
+        struct rule *r = ARRAY_ADD(c->rules, c->n_rules);
+
+        if (r) {
+                r->verdict.kind = kind;
+                snprintf(r->verdict.name, sizeof(r->verdict.name), "%s", name ? name : "");
+        }
+        return r;
+}
+
+struct match *rule_add_match(struct rule *r, enum match_kind kind, enum field f)
+{
+        struct match *m = ARRAY_ADD(r->matches, r->n_matches);
+
+        if (m) {
+                m->kind = kind;
+                m->fields[0] = f;
+                m->n_fields = 1;
+        }
+        return m;
+}
+
+struct set *table_set(const struct table *t, const char *name)
+{
+        for (size_t i = 0; i < t->n_sets; i++)
+                if (streq(t->sets[i].name, name))
+                        return &t->sets[i];
+        return NULL;
+}
+
+struct chain *table_chain(const struct table *t, const char *name)
+{
+        for (size_t i = 0; i < t->n_chains; i++)
+                if (streq(t->chains[i].name, name))
+                        return &t->chains[i];
+        return NULL;
+}
+
+unsigned set_field_offset(const struct set *s, size_t i)
+{
+        unsigned offset = 0;
+
+        for (size_t k = 0; k < i; k++)
+                offset += field_room(s->fields[k]);
+        return offset;
+}
+
+unsigned set_key_size(const struct set *s)
+{
+        return set_field_offset(s, s->n_fields);
+}
+
+static int compare(const void *a, const void *b)
+{
+        const struct element *x = a, *y = b;
+        int r = memcmp(x->key, y->key, sizeof(x->key));
+
+        return r ? r : memcmp(x->key_end, y->key_end, sizeof(x->key_end));
+}
+
+/* Two policy lines that say the same are one element with both in its comment, as far as that goes. */
+static int merge(struct element *to, const struct element *from)
+{
+        char *both = NULL;
+
+        if (!to->comment || !from->comment || strstr(to->comment, from->comment) ||
+            strlen(to->comment) + strlen(from->comment) + 1 > RULESET_COMMENT_MAX)
+                return 0;
+        if (asprintf(&both, "%s %s", to->comment, from->comment) < 0)
+                return -ENOMEM;
+        free(to->comment);
+        to->comment = both;
+        return 0;
+}
+
+/* Whether every key of @b is a key of @a: true of each field. */
+static bool covers(const struct set *s, const struct element *a, const struct element *b)
+{
+        for (size_t i = 0; i < s->n_fields; i++) {
+                unsigned at = set_field_offset(s, i), size = field_type(s->fields[i])->size;
+
+                if (memcmp(a->key + at, b->key + at, size) > 0 || memcmp(a->key_end + at, b->key_end + at, size) < 0)
+                        return false;
+        }
+        return true;
+}
+
+/* Of two openings one of which contains the other the wider is enough; the kernel refuses the narrower. */
+static int drop_covered(struct set *s)
+{
+        size_t n = 0;
+
+        for (size_t i = 0; i < s->n_elements; i++) {
+                struct element *by = NULL;
+
+                for (size_t k = 0; k < s->n_elements && !by; k++)
+                        if (k != i && memcmp(s->elements[k].key, s->elements[k].key_end, RULESET_KEY_MAX) != 0 &&
+                            covers(s, &s->elements[k], &s->elements[i]))
+                                by = &s->elements[k];
+                s->elements[i].covered = by != NULL;
+                if (by && merge(by, &s->elements[i]) < 0)
+                        return -ENOMEM;
+        }
+        for (size_t i = 0; i < s->n_elements; i++) {
+                if (s->elements[i].covered)
+                        free(s->elements[i].comment);
+                else
+                        s->elements[n++] = s->elements[i];
+        }
+        s->n_elements = n;
+        return 0;
+}
+
+int set_sort(struct set *s)
+{
+        size_t n = 0;
+
+        if (s->n_elements < 2)
+                return 0;
+        qsort(s->elements, s->n_elements, sizeof(*s->elements), compare);
+        for (size_t i = 1; i < s->n_elements; i++) {
+                if (compare(&s->elements[n], &s->elements[i]) != 0) {
+                        s->elements[++n] = s->elements[i];
+                        continue;
+                }
+                if (merge(&s->elements[n], &s->elements[i]) < 0)
+                        return -ENOMEM;
+                free(s->elements[i].comment);
+        }
+        s->n_elements = n + 1;
+        return s->interval ? drop_covered(s) : 0;
+}
+
+int ruleset_comment(char **comment, struct span *to, const struct span *from)
+{
+        char text[RULESET_COMMENT_MAX + 1];
+
+        if (!from || !from->file)
+                return 0;
+        *to = *from;
+        snprintf(text, sizeof(text), "%s:%u", from->file, from->line);
+        *comment = strdup(text);
+        return *comment ? 0 : -ENOMEM;
+}
