@@ -11,6 +11,7 @@ import pathlib
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import tempfile
 import time
@@ -50,9 +51,12 @@ def mount_storage(path, kind="btrfs", size="16G"):
 
 
 class Host:
-    """One infra host. `policy` is a directory that is copied, so that tests may change it."""
+    """One infra host. `policy` is a directory that is copied, so that tests may change it.
 
-    def __init__(self, policy, root="/mnt/host", backend="btrfs", size="16G"):
+    `roots`: a directory that keeps release roots from one host to the next, or None.
+    """
+
+    def __init__(self, policy, root="/mnt/host", backend="btrfs", size="16G", roots=None):
         self.root = pathlib.Path(root)
         self.root.mkdir(parents=True)
         self.policy = self.root / "policy"
@@ -65,12 +69,19 @@ class Host:
         self.socket = self.root / "infrad.socket"
         self.lxc = self.root / "lxc"
         self.daemon = None
+        if roots:
+            self._keep_roots(pathlib.Path(roots))
         self._point_policy_here(backend)
 
     def _on_disk(self, name):
         path = self.storage / f".{name}"
         path.mkdir()
         return path
+
+    def _keep_roots(self, roots):
+        roots.mkdir(parents=True, exist_ok=True)
+        (self.storage / "cache").mkdir()
+        run("mount", "--bind", roots, self.storage / "cache")
 
     def _point_policy_here(self, backend):
         host = self.policy / "host.yaml"
@@ -85,12 +96,13 @@ class Host:
 
     # infrad
 
-    def start_daemon(self):
+    def start_daemon(self, **environment):
+        """Starts infrad, with more in its environment, and waits until it listens."""
         log = open(self.root / "infrad.log", "ab")
         self.daemon = subprocess.Popen(
             [BUILD / "infrad" / "infrad", "--policy", self.policy, "--state", self.state, "--socket", self.socket,
              "--profiles", SOURCE / "policies" / "profiles"],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, env=dict(os.environ, **environment))
         log.close()
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
@@ -114,15 +126,47 @@ class Host:
         return path.read_text(errors="replace") if path.exists() else ""
 
     def workers(self):
-        """Process ids of the workers alive."""
+        """Process ids of the workers alive: leaders of their session, unlike what they fork, and no container's monitor."""
         found = []
         for entry in pathlib.Path("/proc").iterdir():
             try:
-                if entry.name.isdigit() and (entry / "comm").read_text().strip() == "infra-worker":
+                if entry.name.isdigit() and (entry / "comm").read_text().strip() == "infra-worker" \
+                        and os.getsid(int(entry.name)) == int(entry.name) \
+                        and b"lxc monitor" not in (entry / "cmdline").read_bytes() \
+                        and ") Z " not in (entry / "stat").read_text():
                     found.append(int(entry.name))
             except OSError:
                 pass
         return found
+
+    # The journal, read beside infrad: quicker than asking, and it answers when infrad is dead.
+
+    STEP_STATES = ("pending", "intent", "done", "failed", "undo-intent", "undone", "undo-failed", "left-out")
+
+    def _journal(self, question, *values):
+        with sqlite3.connect(f"file:{self.state}/journal.db?mode=ro", uri=True, timeout=10) as db:
+            return db.execute(question, values).fetchall()
+
+    def last_run(self):
+        """Number of the newest run, 0 = none."""
+        return self._journal("SELECT coalesce(max(id), 0) FROM run")[0][0]
+
+    def steps(self, run_id=None):
+        """The steps of a run (the newest) as (number, container, kind, state, worker)."""
+        rows = self._journal("SELECT number, container, kind, state, worker FROM step WHERE run = ? ORDER BY number",
+                             run_id or self.last_run())
+        return [(n, container, kind, self.STEP_STATES[state], worker) for n, container, kind, state, worker in rows]
+
+    def wait_step(self, kind, state="intent", container=None, run_id=None, limit=120):
+        """Until a step of that kind is in that state, or is past it; the row."""
+        deadline = time.monotonic() + limit
+        past = {"intent": ("pending",), "done": ("pending", "intent")}.get(state, ())
+        while time.monotonic() < deadline:
+            for row in self.steps(run_id):
+                if row[2] == kind and container in (None, row[1]) and (row[3] == state or (past and row[3] not in past)):
+                    return row
+            time.sleep(0.005)
+        raise AssertionError(f"step {kind} does not reach {state}: {self.steps(run_id)}\n{self.daemon_log()[-2000:]}")
 
     # infractl
 
@@ -130,7 +174,11 @@ class Host:
         return run(BUILD / "infractl" / "infractl", *argv, check=check, env=self.environment(), **options)
 
     def json(self, *argv):
-        return json.loads(self.infractl(*argv, "--json").stdout)
+        result = subprocess.run([str(BUILD / "infractl" / "infractl"), *argv, "--json"], env=self.environment(),
+                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60)
+        if result.returncode != 0:
+            raise AssertionError(f"infractl {' '.join(argv)} --json: exit {result.returncode}\n{result.stderr}{result.stdout}")
+        return json.loads(result.stdout)
 
     def container(self, name):
         return next(c for c in self.json("list")["containers"] if c["name"] == name)
