@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -14,9 +15,23 @@
 #include "base/fd.h"
 #include "engine/engine.h"
 
-enum { ANSWER_MAX = 64 << 20 };
+enum { ANSWER_MAX = 64 << 20, FIRST_FD = 3 };
 
-static void child(int (*function)(void *, json_t **, infra_error **), void *userdata, int fd)
+/*
+ * It dies with its parent, and holds nothing of the parent's but the pipe: the writer's lock is free as soon as
+ * the writer is gone, and nothing is done any more for one that is.
+ */
+static void belong_to(pid_t parent, int fd)
+{
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != parent)
+                _exit(1);
+        if (fd > FIRST_FD)
+                close_range(FIRST_FD, (unsigned)fd - 1, 0);
+        close_range((unsigned)fd + 1, ~0u, 0);
+}
+
+static void child(int (*function)(void *, json_t **, infra_error **), void *userdata, pid_t parent, int fd)
 {
         infra_error *error = NULL;
         json_t *value = NULL, *answer;
@@ -24,6 +39,7 @@ static void child(int (*function)(void *, json_t **, infra_error **), void *user
         int r;
 
         setpgid(0, 0);
+        belong_to(parent, fd);
         r = function(userdata, &value, &error);
         if (r >= 0)
                 answer = json_pack("{s:i,s:o}", "code", 0, "value", value ? value : json_null());
@@ -80,7 +96,7 @@ int isolate(int (*function)(void *userdata, json_t **ret, infra_error **reterr),
         _cleanup_str_ struct str answer = {};
         _cleanup_close_ int reader = -1, writer = -1;
         int ends[2], r;
-        pid_t pid;
+        pid_t parent = getpid(), pid;
 
         if (pipe2(ends, O_CLOEXEC) < 0)
                 return infra_error_set(reterr, -errno, "cannot make a pipe: %m");
@@ -90,7 +106,7 @@ int isolate(int (*function)(void *userdata, json_t **ret, infra_error **reterr),
         if (pid < 0)
                 return infra_error_set(reterr, -errno, "cannot fork: %m");
         if (pid == 0)
-                child(function, userdata, writer);
+                child(function, userdata, parent, writer);
         close(TAKE_FD(writer));
         r = collect(reader, limit_ms, &answer);
         if (r < 0) {

@@ -17,7 +17,7 @@
 #include "base/str.h"
 #include "journal/statement.h"
 
-enum { BUSY_TIMEOUT_MS = 10000, LOCK_TEXT_MAX = 512 };
+enum { BUSY_TIMEOUT_MS = 10000, LOCK_TEXT_MAX = 512, LOCK_PATIENCE_MS = 500, LOCK_STEP_MS = 20 };
 
 static const char schema[] =
         "PRAGMA journal_mode=WAL;"
@@ -73,6 +73,21 @@ struct journal *journal_free(struct journal *j)
         return NULL;
 }
 
+/* A worker just forked holds the lock of a writer just killed until it has closed what it inherited. */
+static int lock_patiently(int fd)
+{
+        int64_t end = clock_boottime_ms() + LOCK_PATIENCE_MS;
+
+        while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+                if (errno != EWOULDBLOCK && errno != EINTR)
+                        return -errno;
+                if (clock_boottime_ms() > end)
+                        return -EBUSY;
+                clock_sleep_ms(LOCK_STEP_MS);
+        }
+        return 0;
+}
+
 int journal_lock(struct journal *j, const char *who, infra_error **reterr)
 {
         _cleanup_free_ char *path = path_join("%s/writer.lock", j->state_dir), *text = NULL, *holder = NULL;
@@ -87,7 +102,7 @@ int journal_lock(struct journal *j, const char *who, infra_error **reterr)
         fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
         if (fd < 0)
                 return infra_error_set(reterr, -errno, "cannot open %s: %m", path);
-        if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        if (lock_patiently(fd) < 0) {
                 if (file_read(AT_FDCWD, path, LOCK_TEXT_MAX, &holder, NULL) >= 0)
                         holder[strcspn(holder, "\n")] = '\0';
                 return infra_error_set(reterr, -EBUSY, "somebody else is the writer: %s", holder ? holder : "unknown");
