@@ -14,6 +14,9 @@
 #include "infractl/table.h"
 #include "infractl/value.h"
 
+/* Of a first load there are hundreds, and the question must stay on the same screen as the notes. */
+enum { DIFF_LINES_MAX = 12 };
+
 struct block {
         const char *container; /* "" = the host */
         char *doing;           /* "closing the fence, stopping in order" */
@@ -138,6 +141,18 @@ static void print_sequences(const struct terminal *t, struct blocks *b)
         }
 }
 
+static void print_firewall(const struct terminal *t, const char *diff)
+{
+        size_t left_out;
+
+        if (!*diff)
+                return;
+        printf("\n  Firewall:\n");
+        left_out = diff_print(t, diff, 4, DIFF_LINES_MAX);
+        if (left_out)
+                printf("    and %zu lines more: infractl firewall diff\n", left_out);
+}
+
 static void print_notes(const struct terminal *t, const json_t *notes)
 {
         const json_t *note;
@@ -181,10 +196,7 @@ void plan_print(const struct terminal *t, const json_t *j)
                json_array_size(value_list(plan, "steps")), str_duration(text, value_number(j, "forecast_ms")));
         print_table(t, j, &blocks);
         print_sequences(t, &blocks);
-        if (*diff) {
-                printf("\n  Firewall:\n");
-                diff_print(t, diff, 4);
-        }
+        print_firewall(t, diff);
         print_failure(plan);
         print_notes(t, value_list(plan, "notes"));
 }

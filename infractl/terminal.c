@@ -135,13 +135,19 @@ int terminal_confirm(const char *question)
         return line[0] == 'y' || line[0] == 'Y';
 }
 
-void diff_print(const struct terminal *t, const char *diff, unsigned indent)
+size_t diff_print(const struct terminal *t, const char *diff, unsigned indent, size_t max)
 {
+        size_t lines = 0, left_out = 0;
+
         while (*diff) {
                 size_t n = strcspn(diff, "\n");
                 enum style style = *diff == '+' ? STYLE_GOOD : *diff == '-' ? STYLE_BAD : STYLE_PLAIN;
 
-                printf("%*s%s%.*s%s\n", (int)indent, "", style_on(t, style), (int)n, diff, style_off(t, style));
+                if (max && lines++ >= max)
+                        left_out++;
+                else
+                        printf("%*s%s%.*s%s\n", (int)indent, "", style_on(t, style), (int)n, diff, style_off(t, style));
                 diff += n + (diff[n] == '\n');
         }
+        return left_out;
 }

@@ -43,5 +43,5 @@ void json_make_printable(json_t *j, bool utf8);
 void print_wrapped(const struct terminal *t, const char *text, unsigned indent);
 /* Asks on stderr and reads stdin; -ENOTTY when nobody can answer. 1 = yes. */
 int terminal_confirm(const char *question);
-/* A diff with its + and - lines coloured. */
-void diff_print(const struct terminal *t, const char *diff, unsigned indent);
+/* A diff with its + and - lines coloured; at most @max lines, 0 = all. Returns the number of lines not printed. */
+size_t diff_print(const struct terminal *t, const char *diff, unsigned indent, size_t max);

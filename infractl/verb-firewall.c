@@ -39,7 +39,7 @@ int verb_firewall(struct infractl *i)
         if (streq(what, "diff")) {
                 if (!*value_text(j, "diff"))
                         printf("The ruleset in the kernel is what the policy says.\n");
-                diff_print(&t, value_text(j, "diff"), 0);
+                diff_print(&t, value_text(j, "diff"), 0, 0);
                 return EXIT_OK;
         }
         if (!*value_text(j, "text"))

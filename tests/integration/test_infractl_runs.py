@@ -210,6 +210,12 @@ def test_the_plan_that_was_shown_is_the_one_that_is_begun(host, way):
     assert result.stdout.index("Note:") < result.stdout.index("run 7 (upgrade trixie): done")
 
 
+def test_a_long_firewall_diff_does_not_push_the_notes_off_the_screen(host, way):
+    host.put("plan", plan() | {"firewall_diff": "".join(f"+ rule {n}\n" for n in range(100))})
+    out = host.infractl(*way, "plan", "trixie").stdout
+    assert "+ rule 11\n" in out and "+ rule 12\n" not in out and "and 88 lines more: infractl firewall diff" in out
+
+
 def test_a_plan_that_changed_is_not_carried_out(host, way):
     host.refuse("begin", errno.ESTALE, "the plan changed since it was shown; look at it again")
     result = host.infractl(*way, "upgrade", "trixie", "--yes")
