@@ -45,6 +45,7 @@ void batch_begin(struct batch *b, uint32_t generation)
 
         if (!make_room(b, 256))
                 return;
+        b->first = b->sequence;
         m = nftnl_batch_begin((char *)b->data + b->size, b->sequence++);
         if (generation)
                 mnl_attr_put_u32(m, NFNL_BATCH_GENID, htonl(generation));

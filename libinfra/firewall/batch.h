@@ -25,7 +25,8 @@ struct batch {
         uint8_t *data;
         size_t size;
         size_t room;
-        uint32_t sequence;
+        uint32_t first;           /* sequence number of the begin */
+        uint32_t sequence;        /* the next one */
         struct message_origin *origins;
         size_t n_origins;
         bool failed; /* memory */

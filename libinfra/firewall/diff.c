@@ -18,14 +18,16 @@ static void add_lines(struct str *s, char sign, const char *where, const char *n
         str_add(s, "%c %s %s: %s%s%s\n", sign, where, name, text, comment ? "   # " : "", comment ? comment : "");
 }
 
+/* What is new or gone as a whole is one line. */
+static void add_whole(struct str *s, char sign, const char *what, const char *name, size_t n, const char *of)
+{
+        str_add(s, "%c %s %s: the whole of it, %zu %s\n", sign, what, name, n, of);
+}
+
 static void add_element(struct str *s, char sign, const struct set *set, const struct element *e)
 {
-        _cleanup_free_ char *key = element_text(set, e), *text = NULL;
+        _cleanup_free_ char *text = element_line(set, e);
 
-        if (set->data == DATA_VERDICT)
-                text = key ? strdup(key) : NULL;
-        else if (key && asprintf(&text, "%s%s", key, set->data == DATA_NONE ? "" : " -> translated") < 0)
-                text = NULL;
         add_lines(s, sign, set->data == DATA_NONE ? "set" : "map", set->name, text ? text : "?", e->comment);
 }
 
@@ -81,16 +83,19 @@ static void diff_sets(struct str *s, const struct table *have, const struct tabl
         for (size_t i = 0; have && i < have->n_sets; i++) {
                 const struct set *other = want ? table_set(want, have->sets[i].name) : NULL;
 
-                if (!other || !same_set(&have->sets[i], other))
-                        add_lines(s, '-', "set", have->sets[i].name, "the whole of it", NULL);
-                diff_set(s, &have->sets[i], other);
+                if (other && same_set(&have->sets[i], other))
+                        diff_set(s, &have->sets[i], other);
+                else
+                        add_whole(s, '-', have->sets[i].data == DATA_NONE ? "set" : "map", have->sets[i].name, have->sets[i].n_elements, "entries");
         }
         for (size_t i = 0; want && i < want->n_sets; i++) {
                 const struct set *other = have ? table_set(have, want->sets[i].name) : NULL;
 
-                if (!other || !same_set(&want->sets[i], other))
-                        add_lines(s, '+', "set", want->sets[i].name, "the whole of it", NULL);
-                if (!other)
+                if (other && same_set(&want->sets[i], other))
+                        continue;
+                add_whole(s, '+', want->sets[i].data == DATA_NONE ? "set" : "map", want->sets[i].name, want->sets[i].n_elements, "entries");
+                /* In a ruleset that is there already, what a new map opens is the news. */
+                if (!other && have && have->n_chains)
                         diff_set(s, NULL, &want->sets[i]);
         }
 }
@@ -134,17 +139,16 @@ static void diff_chains(struct str *s, const struct table *have, const struct ta
         for (size_t i = 0; have && i < have->n_chains; i++) {
                 const struct chain *c = &have->chains[i], *other = want ? table_chain(want, c->name) : NULL;
 
-                if (!other || !same_hook(c, other))
-                        add_lines(s, '-', "chain", c->name, c->drops ? "the whole of it, policy drop" : "the whole of it", NULL);
-                diff_chain(s, c, other, c->name);
+                if (other && same_hook(c, other))
+                        diff_chain(s, c, other, c->name);
+                else
+                        add_whole(s, '-', c->drops ? "chain, policy drop," : "chain", c->name, c->n_rules, "rules");
         }
         for (size_t i = 0; want && i < want->n_chains; i++) {
                 const struct chain *c = &want->chains[i], *other = have ? table_chain(have, c->name) : NULL;
 
                 if (!other || !same_hook(c, other))
-                        add_lines(s, '+', "chain", c->name, c->drops ? "the whole of it, policy drop" : "the whole of it", NULL);
-                if (!other)
-                        diff_chain(s, NULL, c, c->name);
+                        add_whole(s, '+', c->drops ? "chain, policy drop," : "chain", c->name, c->n_rules, "rules");
         }
 }
 

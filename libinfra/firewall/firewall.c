@@ -62,7 +62,7 @@ static int carry_fences(struct batch *b, const struct ruleset *have)
 
 static int load_once(struct firewall *f, const struct ruleset *wanted, infra_error **reterr)
 {
-        _cleanup_batch_ struct batch b = { .sequence = 1 };
+        _cleanup_batch_ struct batch b = { .sequence = f->sequence };
         struct ruleset *have = NULL;
         uint32_t generation = 0;
         int r = kernel_generation(f, &generation);
@@ -90,10 +90,14 @@ static int retry(struct firewall *f, int (*once)(struct firewall *f, const void 
                  infra_error **reterr)
 {
         for (int i = 0; i < RETRIES; i++) {
-                int r = once(f, what, reterr);
+                _cleanup_error_ infra_error *error = NULL;
+                int r = once(f, what, &error);
 
-                if (r != -ERESTART && r != -EINTR)
-                        return r;
+                if (r == -ERESTART || r == -EINTR)
+                        continue;
+                if (r < 0 && reterr)
+                        *reterr = TAKE_PTR(error);
+                return r;
         }
         return infra_error_set(reterr, -EBUSY, "somebody else keeps changing the ruleset");
 }
@@ -110,7 +114,7 @@ int firewall_load(struct firewall *f, const struct ruleset *wanted, infra_error 
 
 int firewall_unload(struct firewall *f, infra_error **reterr)
 {
-        _cleanup_batch_ struct batch b = { .sequence = 1 };
+        _cleanup_batch_ struct batch b = { .sequence = f->sequence };
 
         batch_begin(&b, 0);
         for (size_t i = 0; i < RULESET_TABLES; i++)
@@ -212,7 +216,7 @@ static int add_change(struct firewall *f, struct batch *b, int family, size_t i,
 
 static int fence_once(struct firewall *f, const void *userdata, infra_error **reterr)
 {
-        _cleanup_batch_ struct batch b = { .sequence = 1 };
+        _cleanup_batch_ struct batch b = { .sequence = f->sequence };
         const struct fencing *what = userdata;
         uint32_t generation = 0;
         int r = kernel_generation(f, &generation);

@@ -72,6 +72,9 @@ int kernel_ask(struct firewall *f, uint16_t type, uint16_t family, uint16_t flag
 
                 if (n < 0)
                         return -errno;
+                /* What is left of a question that was given up half-way, such as an interrupted dump. */
+                if (((struct nlmsghdr *)(void *)buffer)->nlmsg_seq != sequence)
+                        continue;
                 r = mnl_cb_run(buffer, (size_t)n, sequence, mnl_socket_get_portid(f->socket), each, each_data);
                 if (r < 0)
                         return -errno;
@@ -191,14 +194,15 @@ static int take_answers(struct firewall *f, const struct batch *b, uint32_t last
                 for (; mnl_nlmsg_ok(m, left); m = mnl_nlmsg_next(m, &left)) {
                         const struct nlmsgerr *e = mnl_nlmsg_get_payload(m);
 
-                        if (m->nlmsg_type != NLMSG_ERROR)
+                        /* Of an earlier batch that was refused as a whole, answers to its parts may follow. */
+                        if (m->nlmsg_type != NLMSG_ERROR || m->nlmsg_seq < b->first || m->nlmsg_seq > last)
                                 continue;
                         if (e->error == -ERESTART)
                                 return -ERESTART;
                         if (e->error < 0 && result == 0)
                                 result = refused(b, m, reterr);
                         /* A refusal of the batch as a whole is answered at its begin, and nothing more comes. */
-                        if (m->nlmsg_seq >= last || (e->error < 0 && !origin_of(b, m->nlmsg_seq)))
+                        if (m->nlmsg_seq == last || (e->error < 0 && !origin_of(b, m->nlmsg_seq)))
                                 return result;
                 }
         }
@@ -211,6 +215,7 @@ int kernel_commit(struct firewall *f, struct batch *b, infra_error **reterr)
 
         if (b->failed || b->n_origins == 0)
                 return infra_error_oom(reterr);
+        f->sequence = MAX(f->sequence, b->sequence);
         /* An acknowledgement of the last message says that the whole was answered. */
         last = b->origins[b->n_origins - 1].sequence;
         ((struct nlmsghdr *)(void *)(b->data + b->origins[b->n_origins - 1].offset))->nlmsg_flags |= NLM_F_ACK;

@@ -179,3 +179,5 @@ int ruleset_comment(char **comment, struct span *to, const struct span *from);
 char *rule_text(const struct rule *r);
 /* One element as nft writes it, without comment and data. */
 char *element_text(const struct set *s, const struct element *e);
+/* The same with what the map gives, unless that is "accept". */
+char *element_line(const struct set *s, const struct element *e);

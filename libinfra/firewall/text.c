@@ -212,6 +212,18 @@ static void add_data(struct str *s, const struct set *set, const struct element 
                 str_add(s, " . %u", (unsigned)e->data[4] << 8 | e->data[5]);
 }
 
+char *element_line(const struct set *set, const struct element *e)
+{
+        _cleanup_free_ char *key = element_text(set, e);
+        struct str s = {};
+
+        str_add(&s, "%s", key ? key : "");
+        /* Every verdict of ours is accept: saying so on each line would hide what differs. */
+        if (set->data != DATA_VERDICT || !e->accepts)
+                add_data(&s, set, e);
+        return str_take(&s);
+}
+
 static void add_set(struct str *s, const struct set *set)
 {
         static const char *const data[DATA_MAX] = { "", " : verdict", " : ipv4_addr", " : ipv4_addr . inet_service" };

@@ -25,7 +25,7 @@ EMAILOUT, WIKI = "198.51.100.239", "198.51.100.235"
 SERVICES = {
     "emailout 25/tcp": f"smtp:{EMAILOUT}:25",
     "wiki 80/tcp": f"http:{WIKI}:80",
-    "puppet 8140/tcp": f"tcp:{UPLINK}:18140",
+    "webstatic 80/tcp": f"http:{UPLINK}:18080",
 }
 PAGE = "<html><head><title>Wiki</title></head><body><h1>Main page of the wiki</h1></body></html>"
 failures = []
@@ -59,16 +59,15 @@ def reachable(address, port):
 def fill(host):
     """Content a person would miss, and a service that does not come up on trixie."""
     host.shell("wiki", "sh", "-c", f"echo '{PAGE}' > /var/www/html/index.html")
-    unit = ("[Unit]\\nDescription=a service that knows bookworm only\\n[Service]\\n"
-            "ExecStartPre=/bin/grep -q ^12 /etc/debian_version\\n"
-            "ExecStart=/usr/bin/socat TCP-LISTEN:8140,fork,reuseaddr SYSTEM:true\\n[Install]\\nWantedBy=multi-user.target\\n")
-    host.shell("puppet", "sh", "-c", f"printf '{unit}' > /etc/systemd/system/puppet-demo.service && "
-               "systemctl daemon-reload && systemctl enable --now puppet-demo.service")
+    host.shell("webstatic", "sh", "-c", "mkdir -p /etc/systemd/system/lighttpd.service.d && printf "
+               "'[Service]\\nExecStartPre=/bin/grep -q ^12 /etc/debian_version\\n' "
+               "> /etc/systemd/system/lighttpd.service.d/knows-bookworm-only.conf && systemctl daemon-reload && "
+               "systemctl restart lighttpd")
 
 
 def prove_reachability():
-    wanted = {(EMAILOUT, 25), (WIKI, 80), (UPLINK, 18140)}
-    ports = (22, 25, 80, 443, 3306, 8140, 18140)
+    wanted = {(EMAILOUT, 25), (WIKI, 80), (UPLINK, 18080)}
+    ports = (22, 25, 80, 443, 3306, 8080, 18080)
     for address in (EMAILOUT, WIKI, UPLINK):
         open_ports = [p for p in ports if reachable(address, p)]
         expected = [p for p in ports if (address, p) in wanted]
@@ -113,13 +112,13 @@ def compare(report, measured):
 def judge(host, code, report):
     results = {c["name"]: c["result"] for c in report["containers"]}
     expect(code == 6, f"infractl says by its exit code that not all went well (6; it was {code})")
-    expect(results == {"emailout": "committed", "wiki": "committed", "puppet": "rolled-back"}, f"results: {results}")
-    for name, release in (("emailout", "trixie"), ("wiki", "trixie"), ("puppet", "bookworm")):
+    expect(results == {"emailout": "committed", "wiki": "committed", "webstatic": "rolled-back"}, f"results: {results}")
+    for name, release in (("emailout", "trixie"), ("wiki", "trixie"), ("webstatic", "bookworm")):
         text = host.shell(name, "sh", "-c", ". /etc/os-release; echo $VERSION_CODENAME").strip()
         expect(text == release, f"{name} runs {text}")
     page = infrahost.from_internet("curl", "-s", f"http://{WIKI}/", check=False).stdout
     expect("Main page of the wiki" in page, "the wiki shows its page")
-    expect(reachable(UPLINK, 18140), "puppet serves, from the old release")
+    expect(reachable(UPLINK, 18080), "webstatic serves, from the old release")
     spool = host.shell("emailout", "sh", "-c", "cat /var/mail/root /var/spool/mail/root 2>/dev/null; mailq", check=False)
     expect("before-upgrade" in spool or "root@" in spool, "the mail accepted before the upgrade is there")
 
@@ -139,7 +138,7 @@ def main():
         step("From the internet: exactly the policy's ports are open")
         prove_reachability()
         expect(send_mail(EMAILOUT, "before-upgrade").returncode == 0, "emailout accepts a mail from the internet")
-        step("infractl upgrade trixie, a client asks every service once per 100 ms; puppet's service will not come up")
+        step("infractl upgrade trixie, a client asks every service once per 100 ms; webstatic's service will not come up")
         log = str(host.root / "client.log")
         code = upgrade(host, log)
         step("What came of it")
