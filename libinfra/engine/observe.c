@@ -15,6 +15,20 @@
 
 enum { CONFIG_MAX = 1 << 20 };
 
+/* What the live one was made from; for one that has gone back itself, the newest that it replaced. 0 = none. */
+static unsigned previous_of(const struct generations *all)
+{
+        const struct generation *live = generations_live(all), *parent = live ? generations_find(all, live->parent) : NULL;
+        unsigned newest = 0;
+
+        if (parent && parent->state == GENERATION_PREVIOUS)
+                return parent->number;
+        for (size_t i = 0; i < all->n; i++)
+                if (all->items[i].state == GENERATION_PREVIOUS)
+                        newest = MAX(newest, all->items[i].number);
+        return newest;
+}
+
 static int observe_generations(struct storage *s, struct container_fact *fact, const struct generations *all)
 {
         const struct generation *live = generations_live(all);
@@ -34,10 +48,9 @@ static int observe_generations(struct storage *s, struct container_fact *fact, c
                 if (!f->release || !f->state || !f->run)
                         return -ENOMEM;
                 fact->last = MAX(fact->last, g->number);
-                if (g->state == GENERATION_PREVIOUS)
-                        fact->previous = MAX(fact->previous, g->number);
         }
         (void)s;
+        fact->previous = previous_of(all);
         if (!live)
                 return 0;
         fact->live = live->number;

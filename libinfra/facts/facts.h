@@ -32,7 +32,7 @@ struct container_fact {
         bool fenced;
         unsigned live;   /* number of the live generation, 0 = none */
         unsigned last;   /* highest number in use, 0 = none */
-        unsigned previous; /* newest generation in state previous, 0 = none */
+        unsigned previous; /* that `rollback` goes back to, 0 = none */
         char *previous_run; /* run that replaced it: tag of the volume snapshots; "" = none */
         char *release;   /* of the live root, from its os-release; "" = none */
         struct generation_fact *generations;
