@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The real kernel, in a network namespace of this process. Skipped where that is not allowed. */
+
+#include "../testing.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/process.h"
+#include "sample.h"
+
+struct fixture {
+        infra_estate *estate;
+        struct firewall *firewall;
+        struct ruleset *wanted;
+};
+
+static bool own_namespace;
+
+static int setup(void **state)
+{
+        struct fixture *f = calloc(1, sizeof(*f));
+
+        own_namespace = unshare(CLONE_NEWNET) == 0;
+        f->estate = sample_estate();
+        f->wanted = sample_ruleset(f->estate);
+        if (own_namespace)
+                assert_int_equal(firewall_open(&f->firewall, NULL), 0);
+        *state = f;
+        return 0;
+}
+
+static int teardown(void **state)
+{
+        struct fixture *f = *state;
+
+        firewall_free(f->firewall);
+        ruleset_free(f->wanted);
+        infra_estate_free(f->estate);
+        free(f);
+        return 0;
+}
+
+static struct fixture *fixture(void **state)
+{
+        if (!own_namespace)
+                skip();
+        return *state;
+}
+
+static void load(struct fixture *f, const struct ruleset *r)
+{
+        _cleanup_error_ infra_error *error = NULL;
+
+        if (firewall_load(f->firewall, r, &error) < 0)
+                fail_msg("%s", infra_error_message(error));
+        assert_null(error);
+}
+
+static void assert_loaded(struct fixture *f, const struct ruleset *want)
+{
+        struct ruleset *have = NULL;
+        _cleanup_free_ char *text = NULL;
+
+        assert_int_equal(firewall_read(f->firewall, &have, NULL), 0);
+        text = sample_diff(have, want);
+        assert_string_equal(text, "");
+        ruleset_free(have);
+}
+
+static bool closed(struct fixture *f, size_t container)
+{
+        bool yes = false;
+
+        assert_int_equal(firewall_fence_closed(f->firewall, &f->estate->containers[container], &yes, NULL), 0);
+        return yes;
+}
+
+static void fence(struct fixture *f, size_t container, bool close)
+{
+        assert_int_equal(firewall_fence(f->firewall, &f->estate->containers[container], close, NULL), 0);
+}
+
+/* What `nft` says to @arguments; it must succeed. Skips the test where there is no nft. */
+static char *nft(const char *option, const char *argument)
+{
+        const char *const argv[] = { "nft", option, argument, NULL };
+        char *output = NULL;
+        struct process_options options = { .output = -1, .ret_output = &output };
+        int status = -1;
+
+        if (access("/usr/sbin/nft", X_OK) < 0)
+                skip();
+        assert_int_equal(process_run(argv, &options, &status, NULL), 0);
+        if (status != 0)
+                fail_msg("nft %s %s: %s", option, argument, output);
+        return output;
+}
+
+static void test_round_trip(void **state)
+{
+        struct fixture *f = fixture(state);
+
+        load(f, f->wanted);
+        assert_loaded(f, f->wanted);
+        load(f, f->wanted);
+        assert_loaded(f, f->wanted);
+}
+
+static void test_round_trip_of_examples(void **state)
+{
+        static const char *const examples[] = { "demo", "infra02" };
+        struct fixture *f = fixture(state);
+
+        for (size_t i = 0; i < ELEMENTS(examples); i++) {
+                _cleanup_estate_ infra_estate *e = sample_example(examples[i]);
+                struct ruleset *r = sample_ruleset(e);
+
+                load(f, r);
+                assert_loaded(f, r);
+                ruleset_free(r);
+        }
+}
+
+/* Comments come back, too: the policy line of an opening can be shown from the kernel alone. */
+static void test_text_of_what_is_loaded(void **state)
+{
+        struct fixture *f = fixture(state);
+        struct ruleset *have = NULL;
+        _cleanup_free_ char *text = NULL;
+
+        load(f, f->wanted);
+        assert_int_equal(firewall_read(f->firewall, &have, NULL), 0);
+        text = sample_text(have);
+        assert_non_null(strstr(text, "10.0.0.19 . tcp . 25 comment \"containers/mail.yaml:10\""));
+        assert_null(strstr(text, "unknown"));
+        ruleset_free(have);
+}
+
+static void test_unload(void **state)
+{
+        struct fixture *f = fixture(state);
+        struct ruleset *have = NULL;
+
+        load(f, f->wanted);
+        assert_int_equal(firewall_unload(f->firewall, NULL), 0);
+        assert_int_equal(firewall_unload(f->firewall, NULL), 0);
+        assert_int_equal(firewall_read(f->firewall, &have, NULL), 0);
+        assert_null(have);
+}
+
+static void test_fence(void **state)
+{
+        struct fixture *f = fixture(state);
+
+        load(f, f->wanted);
+        assert_false(closed(f, MAIL));
+        for (int i = 0; i < 2; i++) {
+                fence(f, MAIL, true);
+                assert_true(closed(f, MAIL));
+                assert_false(closed(f, WEB));
+        }
+        assert_loaded(f, f->wanted);
+        for (int i = 0; i < 2; i++) {
+                fence(f, MAIL, false);
+                assert_false(closed(f, MAIL));
+        }
+}
+
+static void test_fence_outlives_load(void **state)
+{
+        struct fixture *f = fixture(state);
+
+        load(f, f->wanted);
+        fence(f, WEB, true);
+        load(f, f->wanted);
+        assert_true(closed(f, WEB));
+        assert_false(closed(f, MAIL));
+        fence(f, WEB, false);
+}
+
+static void test_fence_without_ruleset(void **state)
+{
+        struct fixture *f = fixture(state);
+        _cleanup_error_ infra_error *error = NULL;
+
+        assert_int_equal(firewall_unload(f->firewall, NULL), 0);
+        assert_int_equal(firewall_fence(f->firewall, &f->estate->containers[MAIL], true, &error), -ENOENT);
+        assert_non_null(strstr(infra_error_message(error), "not loaded"));
+}
+
+/* An opening taken away and a rule added by hand are seen, and mended by the next load. */
+static void test_change_by_hand(void **state)
+{
+        struct fixture *f = fixture(state);
+        struct ruleset *have = NULL;
+        _cleanup_free_ char *text = NULL;
+
+        load(f, f->wanted);
+        free(nft("--", "delete element inet infra services4 { 10.0.0.19 . tcp . 25 }"));
+        free(nft("--", "insert rule inet infra forward ip daddr 10.0.0.19 limit rate 5/second accept"));
+        assert_int_equal(firewall_read(f->firewall, &have, NULL), 0);
+        text = sample_diff(have, f->wanted);
+        assert_non_null(strstr(text, "+ map services4: 10.0.0.19 . tcp . 25"));
+        assert_non_null(strstr(text, "- chain forward: "));
+        load(f, f->wanted);
+        assert_loaded(f, f->wanted);
+        ruleset_free(have);
+}
+
+static void test_foreign_table(void **state)
+{
+        struct fixture *f = fixture(state);
+        _cleanup_free_ char *before = NULL, *after = NULL;
+
+        assert_int_equal(firewall_unload(f->firewall, NULL), 0);
+        free(nft("--", "add table inet foreign"));
+        free(nft("--", "add set inet foreign fenced4 { type ipv4_addr; elements = { 192.0.2.1 }; }"));
+        /* Our name in a family that is not ours. */
+        free(nft("--", "add table ip infra"));
+        before = nft("list", "ruleset");
+        load(f, f->wanted);
+        assert_loaded(f, f->wanted);
+        assert_int_equal(firewall_unload(f->firewall, NULL), 0);
+        after = nft("list", "ruleset");
+        assert_non_null(strstr(before, "192.0.2.1"));
+        assert_string_equal(before, after);
+        free(nft("flush", "ruleset"));
+}
+
+/* All or nothing: the refused load names the policy line, and the old ruleset with its fence stays. */
+static void test_refused_load(void **state)
+{
+        struct fixture *f = fixture(state);
+        struct ruleset *bad = sample_ruleset(f->estate);
+        struct set *s = table_set(&bad->tables[0], "services_net4");
+        _cleanup_error_ infra_error *error = NULL;
+
+        load(f, f->wanted);
+        fence(f, MAIL, true);
+        /* An interval that ends before it begins, in the middle of the list. */
+        assert_true(s->n_elements >= 3);
+        memset(s->elements[1].key_end, 0, 4);
+        assert_true(firewall_load(f->firewall, bad, &error) < 0);
+        assert_non_null(strstr(infra_error_message(error), s->elements[1].comment));
+        assert_non_null(strstr(infra_error_message(error), "services_net4"));
+        assert_loaded(f, f->wanted);
+        assert_true(closed(f, MAIL));
+        /* The socket is as good as before. */
+        load(f, f->wanted);
+        fence(f, MAIL, false);
+        ruleset_free(bad);
+}
+
+/* What we print is what nft reads: loaded by it, its sets are ours and its rules print as those we load. */
+static void test_nft_reads_our_text(void **state)
+{
+        struct fixture *f = fixture(state);
+        _cleanup_free_ char *text = sample_text(f->wanted), *ours = NULL, *theirs = NULL, *diff = NULL;
+        char path[] = "/tmp/infra-ruleset-XXXXXX";
+        struct ruleset *have = NULL;
+        int fd = mkstemp(path);
+
+        assert_true(fd >= 0);
+        assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+        close(fd);
+        load(f, f->wanted);
+        ours = nft("-t", "list ruleset");
+        assert_int_equal(firewall_unload(f->firewall, NULL), 0);
+        free(nft("-f", path));
+        unlink(path);
+        theirs = nft("-t", "list ruleset");
+        assert_string_equal(ours, theirs);
+        /* nft loads rules in other steps than we do, but there is only one way to write an element. */
+        assert_int_equal(firewall_read(f->firewall, &have, NULL), 0);
+        diff = sample_diff(have, f->wanted);
+        assert_null(strstr(diff, "- set "));
+        assert_null(strstr(diff, "+ set "));
+        assert_null(strstr(diff, "- map "));
+        assert_null(strstr(diff, "+ map "));
+        ruleset_free(have);
+}
+
+/* Attribute and socket limits, and that the time stays far from the number of openings squared. */
+static void test_many_services(void **state)
+{
+        enum { MANY = 10000, LIMIT_MS = 20000 };
+        struct fixture *f = fixture(state);
+        _cleanup_estate_ infra_estate *e = sample_estate();
+        int64_t begin = clock_boottime_ms();
+        struct ruleset *r;
+
+        for (unsigned i = 0; i < MANY; i++) {
+                char port[16];
+
+                snprintf(port, sizeof(port), "%u/tcp", 10000 + i);
+                sample_from(sample_service(e, i % 2, port, 100 + i), ORIGIN_ANY, 0);
+        }
+        r = sample_ruleset(e);
+        load(f, r);
+        assert_loaded(f, r);
+        load(f, f->wanted);
+        assert_loaded(f, f->wanted);
+        assert_true(clock_boottime_ms() - begin < LIMIT_MS);
+        ruleset_free(r);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_round_trip),          cmocka_unit_test(test_round_trip_of_examples),
+                cmocka_unit_test(test_text_of_what_is_loaded),
+                cmocka_unit_test(test_unload),              cmocka_unit_test(test_fence),
+                cmocka_unit_test(test_fence_outlives_load), cmocka_unit_test(test_fence_without_ruleset),
+                cmocka_unit_test(test_change_by_hand),      cmocka_unit_test(test_foreign_table),
+                cmocka_unit_test(test_refused_load),        cmocka_unit_test(test_nft_reads_our_text),
+                cmocka_unit_test(test_many_services),
+        };
+
+        cmocka_set_message_output(CM_OUTPUT_TAP);
+        return cmocka_run_group_tests(tests, setup, teardown);
+}
