@@ -32,10 +32,11 @@ static void add_network(struct str *s, const infra_estate *e, const struct conta
         char text[ADDRESS_TEXT_MAX];
 
         str_add(s, "\nlxc.net.0.type = veth\nlxc.net.0.link = %s\nlxc.net.0.flags = up\nlxc.net.0.name = eth0\n", h->bridge);
-        /* Locally administered, 15 characters at most for the interface (IFNAMSIZ). */
+        /* Locally administered. The interface has 15 characters at most (IFNAMSIZ); the name is for people, the 32 bits
+         * of the hash keep names with the same beginning apart. */
         str_add(s, "lxc.net.0.hwaddr = 02:%02x:%02x:%02x:%02x:%02x\n", (unsigned)(hash & 0xff), (unsigned)(hash >> 8 & 0xff),
                 (unsigned)(hash >> 16 & 0xff), (unsigned)(hash >> 24 & 0xff), (unsigned)(hash >> 32 & 0xff));
-        str_add(s, "lxc.net.0.veth.pair = v%.8s%05x\n", c->name, (unsigned)(hash >> 40 & 0xfffff));
+        str_add(s, "lxc.net.0.veth.pair = v%.6s%08x\n", c->name, (unsigned)(hash >> 32 ^ hash));
         if (address_is_set(&c->internal)) {
                 str_add(s, "lxc.net.0.ipv4.address = %s/%u\n", address_format_host(&c->internal, text), h->bridge_ipv4.prefix);
                 str_add(s, "lxc.net.0.ipv4.gateway = %s\n", address_format_host(&h->bridge_ipv4, text));
@@ -127,7 +128,7 @@ int container_configure(const infra_estate *e, const struct container *c, const 
                 return infra_error_oom(reterr);
         if (path_exists(AT_FDCWD, config) && !mark_is_set(e->host.lxc_path, c->name)) {
                 if (!adopt)
-                        return infra_error_set(reterr, -EPERM, "%s is a foreign container: infra does not touch it", c->name);
+                        return foreign_refuse(c->name, reterr);
                 r = keep_foreign(config, reterr);
                 if (r < 0)
                         return r;
@@ -152,7 +153,7 @@ int container_forget(const char *lxc_path, const char *name, infra_error **reter
         if (r < 0 || s.state == CONTAINER_ABSENT)
                 return r;
         if (!s.managed)
-                return infra_error_set(reterr, -EPERM, "%s is a foreign container: infra does not touch it", name);
+                return foreign_refuse(name, reterr);
         if (s.state != CONTAINER_STOPPED)
                 return infra_error_set(reterr, -EBUSY, "%s is %s", name, container_state_name(s.state));
         r = dir ? tree_remove(AT_FDCWD, dir) : -ENOMEM;

@@ -75,7 +75,10 @@ struct container_command {
         char **ret_output;              /* captured instead, at most 1 MB is kept; or NULL */
         int64_t timeout_ms;             /* 0 = none; on expiry killed, -ETIME */
 };
-/* Runs a command in a running container as its root; ret_status: exit code or 128 + signal. */
+/*
+ * Runs a command in a running container as its root; ret_status: exit code or 128 + signal, 127 = no such program.
+ * -ENOTCONN: it does not run, -EBUSY: it is frozen, -ECONNRESET: the container ended meanwhile.
+ */
 int container_run(const char *lxc_path, const char *name, const struct container_command *command,
                   int *ret_status, infra_error **reterr);
 /* Waits until init takes commands (systemd: is-system-running is no longer "starting"/"initializing"). */
@@ -100,3 +103,5 @@ int bridge_make(const struct host *h, infra_error **reterr);
 bool bridge_is_made(const struct host *h);
 /* The subordinate ids of root in /etc/subuid and /etc/subgid, which newuidmap asks for; added if missing. */
 int idmap_allow(const struct host *h, infra_error **reterr);
+/* The same for one file of subuid(5)'s format. */
+int idmap_allow_in(const char *path, unsigned first, unsigned count, infra_error **reterr);

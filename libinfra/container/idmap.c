@@ -3,6 +3,7 @@
 /* Subordinate ids of root: newuidmap(1), which liblxc calls, wants them in /etc/subuid and /etc/subgid. */
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -21,17 +22,18 @@ static bool allows(const char *text, unsigned first, unsigned count)
         if (strlist_lines(&lines, text) < 0)
                 return false;
         for (size_t i = 0; i < lines.n; i++) {
-                unsigned long from, n;
+                uint64_t from, n;
 
-                if (sscanf(lines.items[i], "root:%lu:%lu", &from, &n) != 2 && sscanf(lines.items[i], "0:%lu:%lu", &from, &n) != 2)
+                if (sscanf(lines.items[i], "root:%" SCNu64 ":%" SCNu64, &from, &n) != 2 &&
+                    sscanf(lines.items[i], "0:%" SCNu64 ":%" SCNu64, &from, &n) != 2)
                         continue;
-                if (from <= first && from + n >= (unsigned long)first + count)
+                if (from <= first && n <= UINT32_MAX && from + n >= (uint64_t)first + count)
                         return true;
         }
         return false;
 }
 
-static int allow(const char *path, unsigned first, unsigned count, infra_error **reterr)
+int idmap_allow_in(const char *path, unsigned first, unsigned count, infra_error **reterr)
 {
         _cleanup_free_ char *text = NULL, *line = path_join("root:%u:%u\n", first, count);
         _cleanup_close_ int fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
@@ -57,7 +59,7 @@ static int allow(const char *path, unsigned first, unsigned count, infra_error *
 
 int idmap_allow(const struct host *h, infra_error **reterr)
 {
-        int r = allow("/etc/subuid", h->id_first, h->id_count, reterr);
+        int r = idmap_allow_in("/etc/subuid", h->id_first, h->id_count, reterr);
 
-        return r < 0 ? r : allow("/etc/subgid", h->id_first, h->id_count, reterr);
+        return r < 0 ? r : idmap_allow_in("/etc/subgid", h->id_first, h->id_count, reterr);
 }

@@ -20,13 +20,29 @@ static inline void handle_putp(handle *c)
 int handle_open(const char *lxc_path, const char *name, handle *ret, infra_error **reterr);
 /* The same, refusing absent (-ENOENT) and foreign (-EPERM) ones. */
 int handle_open_managed(const char *lxc_path, const char *name, handle *ret, infra_error **reterr);
+/* The same, refusing one that does not run (-ENOTCONN) or is frozen (-EBUSY). */
+int handle_open_running(const char *lxc_path, const char *name, handle *ret, infra_error **reterr);
 
 /* Path of the file liblxc logs its errors to, allocated; our configurations name it. */
 char *reason_path(const char *lxc_path, const char *name);
-/* Forgets earlier reasons. */
-void reason_clear(const char *lxc_path, const char *name);
-/* Sets "what: first ERROR line of liblxc's log"; returns code. */
-int reason_set(infra_error **reterr, int code, const char *lxc_path, const char *name, const char *what);
+/* Where in that file the reasons of an operation that begins now will stand. */
+off_t reason_mark(const char *lxc_path, const char *name);
+/* Sets "what NAME: first ERROR line after @mark", with a hint for the well-known ones; returns code. */
+int reason_set(infra_error **reterr, int code, const char *lxc_path, const char *name, off_t mark, const char *what);
 
 /* Whether the configuration carries our mark. */
 bool mark_is_set(const char *lxc_path, const char *name);
+/* -EPERM: "NAME is a foreign container: infra does not touch it". */
+int foreign_refuse(const char *name, infra_error **reterr);
+
+/* Whether root, volumes and bridge of a configuration are there; says which is not. */
+int start_check(handle c, const char *lxc_path, const char *name, infra_error **reterr);
+
+/* Every signal as at birth, none blocked: what the caller ignores or blocks must not reach a guest's programs. */
+void signals_reset(void);
+
+/* liblxc's state word, asked now. */
+enum container_state handle_state(handle c);
+
+/* What a command in a container gets: ours, @more (NULL-terminated or NULL) and "TERM=..."; the strings are borrowed. */
+char **environment_of(const char *const *more, const char *term);

@@ -29,7 +29,7 @@ const char *container_state_name(enum container_state s)
         return states[s];
 }
 
-static enum container_state state_of(handle c)
+enum container_state handle_state(handle c)
 {
         const char *word = c->state(c);
 
@@ -77,7 +77,7 @@ int container_observe(const char *lxc_path, const char *name, struct container_s
         }
         if (r < 0)
                 return r;
-        s.state = state_of(c);
+        s.state = handle_state(c);
         s.managed = mark_is_set(lxc_path, name);
         s.init = s.state == CONTAINER_STOPPED ? 0 : c->init_pid(c);
         s.init = MAX(s.init, 0);
