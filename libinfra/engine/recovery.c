@@ -35,19 +35,29 @@ static bool must_be_closed(const struct fences *f, const char *container)
         return closed;
 }
 
-static int ensure_table(struct firewall *f, const infra_estate *e, infra_error **reterr)
+static int load(struct firewall *f, const infra_estate *e, infra_error **reterr)
 {
-        struct ruleset *have = NULL, *wanted = NULL;
-        int r = firewall_read(f, &have, reterr);
+        struct ruleset *wanted = NULL;
+        int r = firewall_compile(e, &wanted, reterr);
 
-        if (r >= 0 && !have) {
-                r = firewall_compile(e, &wanted, reterr);
-                if (r >= 0)
-                        r = firewall_load(f, wanted, reterr);
-        }
-        ruleset_free(have);
+        if (r >= 0)
+                r = firewall_load(f, wanted, reterr);
         ruleset_free(wanted);
         return r;
+}
+
+/* Without the ruleset, or with a part of it gone, there is no fence to close: it is loaded anew first. */
+static int close_fence(struct firewall *f, const infra_estate *e, const struct container *c, infra_error **reterr)
+{
+        _cleanup_error_ infra_error *missing = NULL;
+        int r = firewall_fence(f, c, true, &missing);
+
+        if (r >= 0)
+                return r;
+        if (r != -ENOENT)
+                return infra_error_set(reterr, r, "%s", infra_error_message(missing));
+        r = load(f, e, reterr);
+        return r < 0 ? r : firewall_fence(f, c, true, reterr);
 }
 
 static int close_fences(void *userdata, json_t **ret, infra_error **reterr)
@@ -66,11 +76,9 @@ static int close_fences(void *userdata, json_t **ret, infra_error **reterr)
         r = bridge_make(&e->host, reterr);
         if (r >= 0)
                 r = firewall_open(&f, reterr);
-        if (r >= 0)
-                r = ensure_table(f, e, reterr);
         for (size_t i = 0; r >= 0 && i < e->n_containers; i++)
                 if (must_be_closed(fences, e->containers[i].name))
-                        r = firewall_fence(f, &e->containers[i], true, reterr);
+                        r = close_fence(f, e, &e->containers[i], reterr);
         return r;
 }
 

@@ -312,9 +312,10 @@ INFRA_PUBLIC int infra_manager_recover(infra_manager *m, struct sd_event *event,
         if (r >= 0)
                 r = plan_from_json(open.plan, &p, reterr);
         if (r >= 0)
-                r = journal_event(m->journal, open.id, NULL, "taken up again after an interruption", reterr);
-        if (r >= 0)
                 r = launch(m, event, open.id, TAKE_PTR(p), TAKE_PTR(e), true, reterr);
+        /* Only what succeeded: an attempt in vain is made again and again. */
+        if (r >= 0)
+                r = journal_event(m->journal, open.id, NULL, "taken up again after an interruption", reterr);
         if (r < 0)
                 return infra_error_prefix(reterr, r, "cannot take up run %lld", (long long)open.id);
         *ret_run = open.id;

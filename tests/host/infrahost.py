@@ -168,6 +168,11 @@ class Host:
             time.sleep(0.005)
         raise AssertionError(f"step {kind} does not reach {state}: {self.steps(run_id)}\n{self.daemon_log()[-2000:]}")
 
+    def delete_ruleset(self, families=("inet", "bridge")):
+        """By hand, as a reboot or a colleague does it."""
+        for family in families:
+            run("nft", "delete", "table", family, "infra", check=False)
+
     # infractl
 
     def infractl(self, *argv, check=True, **options):

@@ -101,14 +101,14 @@ def test_a_second_infrad_on_the_same_state_refuses_to_start(host):
 def test_without_a_terminal_a_change_needs_yes(host):
     result = host.infractl("apply", check=False)
     if "Nothing to do" in result.stdout:
-        infrahost.run("nft", "delete", "table", "inet", "infra")
+        host.delete_ruleset()
         result = host.infractl("apply", check=False)
     assert result.returncode == 2 and "--yes" in result.stdout
     host.infractl("apply", "--yes")
 
 
 def test_no_is_no(host):
-    infrahost.run("nft", "delete", "table", "inet", "infra")
+    host.delete_ruleset()
     runs = host.last_run()
     t = terminal.Terminal([TOOL, "apply"], host.environment())
     t.wait_for("Go on?")
@@ -118,7 +118,7 @@ def test_no_is_no(host):
 
 
 def test_a_plan_that_changed_since_it_was_shown_is_refused(host):
-    infrahost.run("nft", "delete", "table", "inet", "infra")
+    host.delete_ruleset()
     runs = host.last_run()
     path = host.policy / "containers/plain.yaml"
     before = path.read_text()

@@ -192,7 +192,7 @@ def test_boot_starts_what_starts_by_itself_in_order(host):
     host.stop_daemon()
     for name in ("web", "slow", "plain"):
         infrahost.run("lxc-stop", "-P", host.lxc, "-n", name, "-k")
-    infrahost.run("nft", "delete", "table", "inet", "infra")
+    host.delete_ruleset()
     infrahost.run("ip", "link", "delete", "br0")
     for mark in host.root.glob("infrad.socket*"):
         mark.unlink()

@@ -223,7 +223,7 @@ def test_firewall_show_and_diff(host):
 
 
 def test_ruleset_changed_by_hand_is_seen_and_put_right_by_apply(host):
-    infrahost.run("nft", "delete", "table", "inet", "infra")
+    host.delete_ruleset()
     assert host.json("status")["firewall"] == {"loaded": False, "differs": True}
     assert host.json("firewall", "diff")["diff"]
     host.infractl("apply", "--yes")
