@@ -41,8 +41,12 @@ enum { BATCH_MESSAGE_MAX = 96 * 1024 };
 struct nlmsghdr *batch_open(struct batch *b, uint16_t type, uint16_t family, uint16_t flags, const struct message_origin *origin);
 void batch_close(struct batch *b, struct nlmsghdr *m);
 
-/* The whole of one or both tables into the batch. */
+/* @want in the place of @have, which is what the kernel has (without chains: nothing). */
+void batch_replace_table(struct batch *b, const struct table *have, const struct table *want);
+/* The parts: the table itself, one chain without its rules, then sets, elements and rules. */
 void batch_add_table(struct batch *b, const struct table *t);
+void batch_add_chain(struct batch *b, int family, const struct chain *c);
+void batch_add_content(struct batch *b, const struct table *t);
 void batch_delete_table(struct batch *b, int family);
 /* Elements of @s into or out of the kernel's set of that name. */
 void batch_elements(struct batch *b, int family, const struct set *s, bool add);

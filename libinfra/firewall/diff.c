@@ -127,19 +127,12 @@ static void diff_chain(struct str *s, const struct chain *have, const struct cha
                 add_lines(s, '+', "chain", name, b.items[i], want->rules[i].comment);
 }
 
-static bool same_hook(const struct chain *a, const struct chain *b)
-{
-        if (!a->type || !b->type)
-                return a->type == b->type;
-        return streq(a->type, b->type) && a->hook == b->hook && a->priority == b->priority && a->drops == b->drops;
-}
-
 static void diff_chains(struct str *s, const struct table *have, const struct table *want)
 {
         for (size_t i = 0; have && i < have->n_chains; i++) {
                 const struct chain *c = &have->chains[i], *other = want ? table_chain(want, c->name) : NULL;
 
-                if (other && same_hook(c, other))
+                if (other && chain_same_hook(c, other))
                         diff_chain(s, c, other, c->name);
                 else
                         add_whole(s, '-', c->drops ? "chain, policy drop," : "chain", c->name, c->n_rules, "rules");
@@ -147,7 +140,7 @@ static void diff_chains(struct str *s, const struct table *have, const struct ta
         for (size_t i = 0; want && i < want->n_chains; i++) {
                 const struct chain *c = &want->chains[i], *other = have ? table_chain(have, c->name) : NULL;
 
-                if (!other || !same_hook(c, other))
+                if (!other || !chain_same_hook(c, other))
                         add_whole(s, '+', c->drops ? "chain, policy drop," : "chain", c->name, c->n_rules, "rules");
         }
 }

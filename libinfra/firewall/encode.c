@@ -241,7 +241,7 @@ static void batch_rule(struct batch *b, int family, const struct chain *c, const
                 nftnl_rule_free(r);
 }
 
-static void batch_chain(struct batch *b, int family, const struct chain *c)
+void batch_add_chain(struct batch *b, int family, const struct chain *c)
 {
         struct message_origin origin = { .what = "chain", .name = c->name };
         struct nftnl_chain *n = nftnl_chain_alloc();
@@ -413,8 +413,10 @@ void batch_delete_table(struct batch *b, int family)
 void batch_add_table(struct batch *b, const struct table *t)
 {
         batch_table(b, t->family, NFT_MSG_NEWTABLE);
-        for (size_t i = 0; i < t->n_chains; i++)
-                batch_chain(b, t->family, &t->chains[i]);
+}
+
+void batch_add_content(struct batch *b, const struct table *t)
+{
         for (size_t i = 0; i < t->n_sets; i++) {
                 batch_set(b, t->family, &t->sets[i], (uint32_t)i + 1 + (t->family == NFPROTO_BRIDGE ? 1000 : 0));
                 batch_elements(b, t->family, &t->sets[i], true);

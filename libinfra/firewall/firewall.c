@@ -74,8 +74,9 @@ static int load_once(struct firewall *f, const struct ruleset *wanted, infra_err
                 return r;
         batch_begin(&b, generation);
         for (size_t i = 0; i < RULESET_TABLES; i++) {
-                batch_delete_table(&b, wanted->tables[i].family);
-                batch_add_table(&b, &wanted->tables[i]);
+                const struct table nothing = { .family = wanted->tables[i].family };
+
+                batch_replace_table(&b, have ? &have->tables[i] : &nothing, &wanted->tables[i]);
         }
         if (have)
                 carry_fences(&b, have);

@@ -27,8 +27,9 @@ struct firewall *firewall_free(struct firewall *f);
 int firewall_compile(const infra_estate *e, struct ruleset **ret, infra_error **reterr);
 
 /*
- * Replaces our table by @wanted in one batch with the generation id, carrying fences over. On a kernel
- * error nothing has changed and the message names the policy line of the refused object.
+ * Replaces our table by @wanted in one batch with the generation id, carrying fences over; no packet is
+ * judged by anything but the old or the new rules. On a kernel error nothing has changed and the message
+ * names the policy line of the refused object.
  */
 int firewall_load(struct firewall *f, const struct ruleset *wanted, infra_error **reterr);
 /* Our table as the kernel has it; *ret = NULL when there is none. */

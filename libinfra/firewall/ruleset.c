@@ -121,6 +121,13 @@ struct chain *table_chain(const struct table *t, const char *name)
         return NULL;
 }
 
+bool chain_same_hook(const struct chain *a, const struct chain *b)
+{
+        if (!a->type || !b->type)
+                return a->type == b->type;
+        return streq(a->type, b->type) && a->hook == b->hook && a->priority == b->priority && a->drops == b->drops;
+}
+
 unsigned set_field_offset(const struct set *s, size_t i)
 {
         unsigned offset = 0;

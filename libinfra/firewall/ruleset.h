@@ -165,6 +165,9 @@ struct match *rule_add_match(struct rule *r, enum match_kind kind, enum field f)
 struct set *table_set(const struct table *t, const char *name);
 struct chain *table_chain(const struct table *t, const char *name);
 
+/* Whether both are only jumped to, or base chains at the same place with the same policy. */
+bool chain_same_hook(const struct chain *a, const struct chain *b);
+
 unsigned set_key_size(const struct set *s);
 /* Where the i-th field of the key begins. */
 unsigned set_field_offset(const struct set *s, size_t i);

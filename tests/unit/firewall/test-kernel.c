@@ -211,6 +211,30 @@ static void test_change_by_hand(void **state)
         ruleset_free(have);
 }
 
+/* Whatever else somebody put into our table is gone after a load. */
+static void test_strangers_in_our_table(void **state)
+{
+        static const char *const commands[] = {
+                "add set inet infra strange { type inet_service; flags interval; elements = { 1-10 }; }",
+                "add chain inet infra detour",
+                "add rule inet infra detour th dport @strange accept",
+                "add map inet infra ways { type inet_service : verdict; elements = { 7 : jump detour }; }",
+                "insert rule inet infra forward th dport vmap @ways",
+                "add chain inet infra early { type filter hook forward priority -10; policy accept; }",
+                "add chain inet infra input { policy accept; }",
+        };
+        struct fixture *f = fixture(state);
+
+        load(f, f->wanted);
+        fence(f, MAIL, true);
+        for (size_t i = 0; i < ELEMENTS(commands); i++)
+                free(nft("--", commands[i]));
+        load(f, f->wanted);
+        assert_loaded(f, f->wanted);
+        assert_true(closed(f, MAIL));
+        fence(f, MAIL, false);
+}
+
 static void test_foreign_table(void **state)
 {
         struct fixture *f = fixture(state);
@@ -267,6 +291,8 @@ static void test_nft_reads_our_text(void **state)
         assert_true(fd >= 0);
         assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
         close(fd);
+        /* On an empty ground, since chains that stay keep their place in the list. */
+        assert_int_equal(firewall_unload(f->firewall, NULL), 0);
         load(f, f->wanted);
         ours = nft("-t", "list ruleset");
         assert_int_equal(firewall_unload(f->firewall, NULL), 0);
@@ -316,6 +342,7 @@ int main(void)
                 cmocka_unit_test(test_unload),              cmocka_unit_test(test_fence),
                 cmocka_unit_test(test_fence_outlives_load), cmocka_unit_test(test_fence_without_ruleset),
                 cmocka_unit_test(test_change_by_hand),      cmocka_unit_test(test_foreign_table),
+                cmocka_unit_test(test_strangers_in_our_table),
                 cmocka_unit_test(test_refused_load),        cmocka_unit_test(test_nft_reads_our_text),
                 cmocka_unit_test(test_many_services),
         };
