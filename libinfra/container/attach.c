@@ -15,10 +15,14 @@
 #include "base/process.h"
 #include "container/lxc.h"
 
-enum { BOOT_STEP_MS = 100, BOOT_ASK_MS = 10000 };
+enum { BOOT_STEP_MS = 100, BOOT_ASK_MS = 10000, END_MS = 500 };
 
 static const char *const environment[] = {
-        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "USER=root", "LOGNAME=root", "LANG=C.UTF-8",
+        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "HOME=/root",
+        "USER=root",
+        "LOGNAME=root",
+        "LANG=C.UTF-8",
 };
 
 /* Inside the container, after the fork: only exec is left to do. */
@@ -68,8 +72,17 @@ static int enter(handle c, const struct container_command *command, int output, 
         return c->attach(c, exec_in_session, (void *)(uintptr_t)command->argv, &options, ret_pid) < 0 ? -EIO : 0;
 }
 
-int container_run(const char *lxc_path, const char *name, const struct container_command *command,
-                  int *ret_status, infra_error **reterr)
+/* A dying init kills the others first and waits for them, so it may be seen a moment longer than they. */
+static bool has_ended(pid_t init, uint64_t born)
+{
+        for (int64_t end = clock_boottime_ms() + END_MS; process_alive(init, born); clock_sleep_ms(BOOT_STEP_MS / 10))
+                if (clock_boottime_ms() > end)
+                        return false;
+        return true;
+}
+
+int container_run(const char *lxc_path, const char *name, const struct container_command *command, int *ret_status,
+                  infra_error **reterr)
 {
         _cleanup_close_ int reader = -1, writer = -1;
         off_t mark = reason_mark(lxc_path, name);
@@ -99,7 +112,7 @@ int container_run(const char *lxc_path, const char *name, const struct container
         if (r < 0)
                 return infra_error_set(reterr, r, "%s in %s: %s", command->argv[0], name,
                                        r == -ETIME ? "no end within the time limit" : strerror(-r));
-        if (status == 128 + SIGKILL && !process_alive(init, born))
+        if (status == 128 + SIGKILL && has_ended(init, born))
                 return infra_error_set(reterr, -ECONNRESET, "%s ended while %s ran in it", name, command->argv[0]);
         if (command->ret_output) {
                 char *text = str_take(&output);
@@ -112,7 +125,8 @@ int container_run(const char *lxc_path, const char *name, const struct container
         return 0;
 }
 
-/* Whether the container's init is systemd, which can tell how far it is; by the program, its name is the guest's own. */
+/* Whether the container's init is systemd, which can tell how far it is; by the program, its name is the guest's own.
+ */
 static bool has_systemd(handle c)
 {
         _cleanup_free_ char *link = path_join("/proc/%d/exe", (int)c->init_pid(c));
@@ -127,7 +141,9 @@ static int is_booted(const char *lxc_path, const char *name, infra_error **reter
         static const char *const argv[] = { "systemctl", "is-system-running", NULL };
         static const char *const booted[] = { "running", "degraded", "maintenance", "stopping" };
         _cleanup_free_ char *output = NULL;
-        struct container_command command = { .argv = argv, .input = -1, .output = -1, .ret_output = &output, .timeout_ms = BOOT_ASK_MS };
+        struct container_command command = {
+                .argv = argv, .input = -1, .output = -1, .ret_output = &output, .timeout_ms = BOOT_ASK_MS
+        };
         _cleanup_handle_ handle c = NULL;
         int status = 0, r = handle_open_running(lxc_path, name, &c, reterr);
 
@@ -160,8 +176,9 @@ int container_wait_booted(const char *lxc_path, const char *name, int64_t limit_
                 if (r < 0 && r != -ETIME && r != -EIO)
                         return infra_error_set(reterr, r, "%s while it boots: %s", name, infra_error_message(error));
                 if (clock_boottime_ms() > end)
-                        return infra_error_set(reterr, -ETIME, "%s has not booted within %lld s%s%s", name, (long long)limit_ms / 1000,
-                                               r < 0 ? ": " : "", r < 0 ? infra_error_message(error) : "");
+                        return infra_error_set(reterr, -ETIME, "%s has not booted within %lld s%s%s", name,
+                                               (long long)limit_ms / 1000, r < 0 ? ": " : "",
+                                               r < 0 ? infra_error_message(error) : "");
                 clock_sleep_ms(BOOT_STEP_MS);
         }
 }

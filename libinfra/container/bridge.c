@@ -114,8 +114,9 @@ static bool carries(const struct ifaddrs *list, const char *name, const struct a
 
                 if (!i->ifa_addr || i->ifa_addr->sa_family != a->family || !streq(i->ifa_name, name))
                         continue;
-                bytes = a->family == AF_INET ? (const void *)&((const struct sockaddr_in *)(const void *)i->ifa_addr)->sin_addr :
-                                               (const void *)&((const struct sockaddr_in6 *)(const void *)i->ifa_addr)->sin6_addr;
+                bytes = a->family == AF_INET
+                                ? (const void *)&((const struct sockaddr_in *)(const void *)i->ifa_addr)->sin_addr
+                                : (const void *)&((const struct sockaddr_in6 *)(const void *)i->ifa_addr)->sin6_addr;
                 if (memcmp(bytes, a->bytes, address_bits(a) / 8) == 0 && (i->ifa_flags & IFF_UP))
                         return true;
         }

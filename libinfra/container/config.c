@@ -31,27 +31,31 @@ static void add_network(struct str *s, const infra_estate *e, const struct conta
         uint64_t hash = hash_of(c->name);
         char text[ADDRESS_TEXT_MAX];
 
-        str_add(s, "\nlxc.net.0.type = veth\nlxc.net.0.link = %s\nlxc.net.0.flags = up\nlxc.net.0.name = eth0\n", h->bridge);
+        str_add(s, "\nlxc.net.0.type = veth\nlxc.net.0.link = %s\nlxc.net.0.flags = up\nlxc.net.0.name = eth0\n",
+                h->bridge);
         /* Locally administered. The interface has 15 characters at most (IFNAMSIZ); the name is for people, the 32 bits
          * of the hash keep names with the same beginning apart. */
-        str_add(s, "lxc.net.0.hwaddr = 02:%02x:%02x:%02x:%02x:%02x\n", (unsigned)(hash & 0xff), (unsigned)(hash >> 8 & 0xff),
-                (unsigned)(hash >> 16 & 0xff), (unsigned)(hash >> 24 & 0xff), (unsigned)(hash >> 32 & 0xff));
+        str_add(s, "lxc.net.0.hwaddr = 02:%02x:%02x:%02x:%02x:%02x\n", (unsigned)(hash & 0xff),
+                (unsigned)(hash >> 8 & 0xff), (unsigned)(hash >> 16 & 0xff), (unsigned)(hash >> 24 & 0xff),
+                (unsigned)(hash >> 32 & 0xff));
         str_add(s, "lxc.net.0.veth.pair = v%.6s%08x\n", c->name, (unsigned)(hash >> 32 ^ hash));
         if (address_is_set(&c->internal)) {
-                str_add(s, "lxc.net.0.ipv4.address = %s/%u\n", address_format_host(&c->internal, text), h->bridge_ipv4.prefix);
+                str_add(s, "lxc.net.0.ipv4.address = %s/%u\n", address_format_host(&c->internal, text),
+                        h->bridge_ipv4.prefix);
                 str_add(s, "lxc.net.0.ipv4.gateway = %s\n", address_format_host(&h->bridge_ipv4, text));
         }
         if (address_is_set(&c->ipv6) && address_is_set(&h->bridge_ipv6)) {
-                str_add(s, "lxc.net.0.ipv6.address = %s/%u\n", address_format_host(&c->ipv6, text), h->bridge_ipv6.prefix);
+                str_add(s, "lxc.net.0.ipv6.address = %s/%u\n", address_format_host(&c->ipv6, text),
+                        h->bridge_ipv6.prefix);
                 str_add(s, "lxc.net.0.ipv6.gateway = %s\n", address_format_host(&h->bridge_ipv6, text));
         }
 }
 
-/* Octal escapes as in fstab(5): liblxc parses mount entries with getmntent. */
+/* Octal escapes as in fstab(5): liblxc parses mount entries with getmntent, which knows these and no others. */
 static void add_escaped(struct str *s, const char *path)
 {
         for (; *path; path++) {
-                if (*path == ' ' || *path == '\t' || *path == '\\' || *path == '#')
+                if (*path == ' ' || *path == '\t' || *path == '\\')
                         str_add(s, "\\%03o", (unsigned)(unsigned char)*path);
                 else
                         str_add(s, "%c", *path);
@@ -61,7 +65,8 @@ static void add_escaped(struct str *s, const char *path)
 static void add_volumes(struct str *s, const struct container *c, const char *const *volumes)
 {
         for (size_t i = 0; i < c->n_volumes; i++) {
-                str_add(s, "%s# %s:%u\nlxc.mount.entry = ", i ? "" : "\n", c->volumes[i].span.file, c->volumes[i].span.line);
+                str_add(s, "%s# %s:%u\nlxc.mount.entry = ", i ? "" : "\n", c->volumes[i].span.file,
+                        c->volumes[i].span.line);
                 add_escaped(s, volumes[i]);
                 str_add(s, " ");
                 add_escaped(s, c->volumes[i].path + 1);
@@ -87,8 +92,8 @@ int container_config_text(const infra_estate *e, const struct container *c, cons
         if (!c->privileged)
                 str_add(&s, "lxc.include = /usr/share/lxc/config/userns.conf\n");
         /* systemd in the guest mounts and makes namespaces of its own; without AppArmor there is nothing to say. */
-        str_add(&s, has_apparmor() ? "lxc.apparmor.profile = generated\nlxc.apparmor.allow_nesting = 1\n" :
-                                     "lxc.apparmor.profile = unconfined\n");
+        str_add(&s, has_apparmor() ? "lxc.apparmor.profile = generated\nlxc.apparmor.allow_nesting = 1\n"
+                                   : "lxc.apparmor.profile = unconfined\n");
         str_add(&s, "lxc.uts.name = %s\nlxc.rootfs.path = dir:%s\n", c->name, rootfs);
         if (!c->privileged)
                 str_add(&s, "lxc.rootfs.options = idmap=container\nlxc.idmap = u 0 %u %u\nlxc.idmap = g 0 %u %u\n",

@@ -19,7 +19,7 @@
 #define CONTAINER_MARK "# infra: managed container, written from the policy; changes here are overwritten"
 
 enum container_state {
-        CONTAINER_ABSENT,  /* no configuration */
+        CONTAINER_ABSENT, /* no configuration */
         CONTAINER_STOPPED,
         CONTAINER_STARTING,
         CONTAINER_RUNNING,
@@ -31,9 +31,9 @@ const char *container_state_name(enum container_state s);
 
 struct container_status {
         enum container_state state;
-        bool managed;        /* our mark */
-        pid_t init;          /* 0 when not running */
-        char rootfs[256];    /* lxc.rootfs.path without the backend prefix; "" = unknown */
+        bool managed;     /* our mark */
+        pid_t init;       /* 0 when not running */
+        char rootfs[256]; /* lxc.rootfs.path without the backend prefix; "" = unknown */
 };
 
 /* What is there now; an absent container is a state, not an error. */
@@ -52,8 +52,7 @@ int container_configure(const infra_estate *e, const struct container *c, const 
                         const char *const *volumes, bool adopt, infra_error **reterr);
 /* Host name, addresses, resolver inside a root before its first start: /etc/hostname, hosts, resolv.conf,
  * systemd-networkd and ifupdown kept from changing the addresses liblxc set, apt proxy (99infra-proxy). */
-int container_prepare_root(const infra_estate *e, const struct container *c, const char *rootfs,
-                           infra_error **reterr);
+int container_prepare_root(const infra_estate *e, const struct container *c, const char *rootfs, infra_error **reterr);
 
 /* Starts and returns when the guest's init runs; readiness is the probes' matter. Running already: 0. */
 int container_start(const char *lxc_path, const char *name, infra_error **reterr);
@@ -79,8 +78,8 @@ struct container_command {
  * Runs a command in a running container as its root; ret_status: exit code or 128 + signal, 127 = no such program.
  * -ENOTCONN: it does not run, -EBUSY: it is frozen, -ECONNRESET: the container ended meanwhile.
  */
-int container_run(const char *lxc_path, const char *name, const struct container_command *command,
-                  int *ret_status, infra_error **reterr);
+int container_run(const char *lxc_path, const char *name, const struct container_command *command, int *ret_status,
+                  infra_error **reterr);
 /* Waits until init takes commands (systemd: is-system-running is no longer "starting"/"initializing"). */
 int container_wait_booted(const char *lxc_path, const char *name, int64_t limit_ms, infra_error **reterr);
 /* Interactive: on the caller's terminal. The shell hands on the exit code; @argv NULL = login shell. */

@@ -54,7 +54,9 @@ int idmap_allow_in(const char *path, unsigned first, unsigned count, infra_error
                 r = fd_write_all(fd, line, strlen(line));
         if (r >= 0 && fsync(fd) < 0)
                 r = -errno;
-        return r < 0 ? infra_error_set(reterr, r, "cannot add %u ids from %u to %s: %s", count, first, path, strerror(-r)) : 0;
+        return r < 0 ? infra_error_set(reterr, r, "cannot add %u ids from %u to %s: %s", count, first, path,
+                                       strerror(-r))
+                     : 0;
 }
 
 int idmap_allow(const struct host *h, infra_error **reterr)

@@ -164,7 +164,8 @@ int container_stop(const char *lxc_path, const char *name, int64_t grace_ms, boo
         killed = state == CONTAINER_RUNNING || state == CONTAINER_FROZEN;
         if (killed && !c->stop(c) && handle_state(c) != CONTAINER_STOPPED)
                 return reason_set(reterr, -EIO, lxc_path, name, mark, "cannot stop");
-        for (int64_t end = clock_boottime_ms() + SETTLE_MS; (state = handle_state(c)) != CONTAINER_STOPPED; clock_sleep_ms(STEP_MS))
+        for (int64_t end = clock_boottime_ms() + SETTLE_MS; (state = handle_state(c)) != CONTAINER_STOPPED;
+             clock_sleep_ms(STEP_MS))
                 if (clock_boottime_ms() > end)
                         return reason_set(reterr, -EIO, lxc_path, name, mark, "still runs after its stop:");
         if (ret_killed)

@@ -102,9 +102,12 @@ static const struct {
 } hints[] = {
         { "newuidmap", "root needs these ids in /etc/subuid and /etc/subgid: `infractl apply` adds them" },
         { "newgidmap", "root needs these ids in /etc/subuid and /etc/subgid: `infractl apply` adds them" },
-        { "idmapped", "this filesystem or kernel has no id-mapped mounts: use btrfs, ext4 or xfs, or privileged: true" },
-        { "ID-mapped", "this filesystem or kernel has no id-mapped mounts: use btrfs, ext4 or xfs, or privileged: true" },
-        { "change mount attributes", "this filesystem or kernel has no id-mapped mounts: use btrfs, ext4 or xfs, or privileged: true" },
+        { "idmapped",
+          "this filesystem or kernel has no id-mapped mounts: use btrfs, ext4 or xfs, or privileged: true" },
+        { "ID-mapped",
+          "this filesystem or kernel has no id-mapped mounts: use btrfs, ext4 or xfs, or privileged: true" },
+        { "change mount attributes",
+          "this filesystem or kernel has no id-mapped mounts: use btrfs, ext4 or xfs, or privileged: true" },
 };
 
 static const char *hint_for(const char *cause)
@@ -138,5 +141,6 @@ int reason_set(infra_error **reterr, int code, const char *lxc_path, const char 
         if (!cause)
                 return infra_error_set(reterr, code, "%s %s", what, name);
         hint = hint_for(cause);
-        return infra_error_set(reterr, code, "%s %s: %s%s%s (more in %s)", what, name, cause, hint ? "; " : "", hint ? hint : "", path);
+        return infra_error_set(reterr, code, "%s %s: %s%s%s (more in %s)", what, name, cause, hint ? "; " : "",
+                               hint ? hint : "", path);
 }

@@ -44,5 +44,6 @@ void signals_reset(void);
 /* liblxc's state word, asked now. */
 enum container_state handle_state(handle c);
 
-/* What a command in a container gets: ours, @more (NULL-terminated or NULL) and "TERM=..."; the strings are borrowed. */
+/* What a command in a container gets: ours, @more (NULL-terminated or NULL) and "TERM=..."; the strings are borrowed.
+ */
 char **environment_of(const char *const *more, const char *term);

@@ -56,7 +56,8 @@ static int check_volumes(handle c, const char *name, infra_error **reterr)
                         continue;
                 unescape(line);
                 if (!path_exists(AT_FDCWD, line))
-                        return infra_error_set(reterr, -ENOENT, "cannot start %s: its volume %s is not there", name, line);
+                        return infra_error_set(reterr, -ENOENT, "cannot start %s: its volume %s is not there", name,
+                                               line);
         }
         return 0;
 }

@@ -32,7 +32,8 @@ static int put(int root, const char *directory, const char *name, const char *te
         if (dir == -ENOENT)
                 return 0;
         r = dir < 0 ? dir : file_replace(dir, name, text, strlen(text), 0644);
-        return r < 0 ? infra_error_set(reterr, r, "cannot write %s/%s of the root: %s", directory, name, strerror(-r)) : 0;
+        return r < 0 ? infra_error_set(reterr, r, "cannot write %s/%s of the root: %s", directory, name, strerror(-r))
+                     : 0;
 }
 
 static int put_hosts(int root, const struct container *c, infra_error **reterr)
@@ -53,7 +54,8 @@ static int put_resolvers(int root, const infra_estate *e, infra_error **reterr)
         _cleanup_str_ struct str s = {};
         char text[ADDRESS_TEXT_MAX];
 
-        /* Without resolvers the file of the machine the root was made on must not stay: every lookup would wait for it. */
+        /* Without resolvers the file of the machine the root was made on must not stay: every lookup would wait for it.
+         */
         str_add(&s, e->host.n_resolvers ? "" : "# host.yaml names no resolvers\n");
         for (size_t i = 0; i < e->host.n_resolvers; i++)
                 str_add(&s, "nameserver %s\n", address_format_host(&e->host.resolvers[i], text));
@@ -85,8 +87,12 @@ static int put_networkd(int root, infra_error **reterr)
         units = open_inside(root, "etc/systemd/system", O_RDONLY | O_DIRECTORY);
         if (units == -ENOENT)
                 return 0;
-        r = units < 0 ? units : symlinkat("/dev/null", units, "systemd-networkd-wait-online.service") < 0 && errno != EEXIST ? -errno : 0;
-        return r < 0 ? infra_error_set(reterr, r, "cannot mask systemd-networkd-wait-online in the root: %s", strerror(-r)) : 0;
+        r = units < 0                                                                                      ? units
+            : symlinkat("/dev/null", units, "systemd-networkd-wait-online.service") < 0 && errno != EEXIST ? -errno
+                                                                                                           : 0;
+        return r < 0 ? infra_error_set(reterr, r, "cannot mask systemd-networkd-wait-online in the root: %s",
+                                       strerror(-r))
+                     : 0;
 }
 
 /* Mail programs copied the name of the machine the root was made on. */
@@ -97,8 +103,7 @@ static int put_mailname(int root, const char *name, infra_error **reterr)
         return file < 0 ? 0 : put(root, "etc", "mailname", name, reterr);
 }
 
-int container_prepare_root(const infra_estate *e, const struct container *c, const char *rootfs,
-                           infra_error **reterr)
+int container_prepare_root(const infra_estate *e, const struct container *c, const char *rootfs, infra_error **reterr)
 {
         _cleanup_close_ int root = open(rootfs, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         _cleanup_free_ char *name = path_join("%s\n", c->name);

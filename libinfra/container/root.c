@@ -2,10 +2,10 @@
 
 /* Release roots: made by mmdebstrap, one directory per release, mirrors and package list, kept in the cache. */
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -15,7 +15,9 @@
 #include "base/process.h"
 #include "container/container.h"
 
-enum { MAKE_LIMIT_MS = 25 * 60 * 1000 };
+enum { MAKE_LIMIT_MS = 25 * 60 * 1000, LOG_MAX = 16 << 20 };
+
+#define BUILDING ".new-"
 
 static const char base_packages[] = "systemd,systemd-sysv,dbus,iproute2";
 
@@ -60,7 +62,8 @@ static int recipe_make(const struct host *h, const char *release, const struct s
         for (size_t i = 0; i < sorted.n; i++)
                 str_add(&s, ",%s", sorted.items[i]);
         ret->packages = str_take(&s);
-        if (!ret->packages || add_source(ret, h->mirror, release, "") < 0 || add_source(ret, h->mirror, release, "-updates") < 0)
+        if (!ret->packages || add_source(ret, h->mirror, release, "") < 0 ||
+            add_source(ret, h->mirror, release, "-updates") < 0)
                 return -ENOMEM;
         if (*h->security_mirror && add_source(ret, h->security_mirror, release, "-security") < 0)
                 return -ENOMEM;
@@ -71,82 +74,117 @@ static int recipe_make(const struct host *h, const char *release, const struct s
         return ret->key ? 0 : -ENOMEM;
 }
 
-static int add_argument(struct strlist *argv, const char *format, const char *value)
-{
-        _cleanup_free_ char *text = NULL;
-
-        if (asprintf(&text, "%s%s", format, value) < 0)
-                return -ENOMEM;
-        return strlist_add(argv, text);
-}
+/*
+ * In mount and host name spaces of its own: what it mounts goes away with it, also when it is killed, and the
+ * packages' scripts do not see this machine's name. $0 keeps what it prints, for the reason of a failure.
+ */
+static const char run_apart[] = "set -o pipefail; hostname localhost; \"$@\" 2>&1 | tee \"$0\"";
+/* The noninteractive frontend answers with the defaults; a mail server's must not depend on who asks. */
+static const char answer[] =
+        "--essential-hook=printf 'postfix postfix/main_mailer_type select Internet Site\\n' | chroot \"$1\" debconf-set-selections";
+/* What was said for the making only must not stay in the root, nor this machine's name. */
+static const char tidy[] =
+        "--customize-hook=rm -f \"$1\"/etc/apt/apt.conf.d/99mmdebstrap; echo localhost > \"$1\"/etc/hostname";
 
 static int arguments(const struct host *h, const char *release, const struct recipe *recipe, const char *target,
-                     struct strlist *argv)
+                     const char *log, struct strlist *argv)
 {
-        _cleanup_free_ char *proxy = h->proxy ? path_join("Acquire::http::Proxy \"%s\"", h->proxy) : NULL;
+        const char *const fixed[] = { "unshare",           "--mount", "--uts",      "bash",        "-c",
+                                      run_apart,           log,       "mmdebstrap", "--mode=root", "--format=directory",
+                                      "--variant=minbase", answer,    tidy };
+        _cleanup_free_ char *proxy = h->proxy ? path_join("--aptopt=Acquire::http::Proxy \"%s\"", h->proxy) : NULL;
+        _cleanup_free_ char *include = path_join("--include=%s", recipe->packages);
+        int r = include && (proxy || !h->proxy) ? 0 : -ENOMEM;
 
-        if (strlist_add(argv, "mmdebstrap") < 0 || strlist_add(argv, "--mode=root") < 0 || strlist_add(argv, "--format=directory") < 0 ||
-            strlist_add(argv, "--variant=minbase") < 0 || add_argument(argv, "--include=", recipe->packages) < 0 ||
-            (proxy && add_argument(argv, "--aptopt=", proxy) < 0) ||
-            /* What was said for the making only must not stay in the root. */
-            strlist_add(argv, "--customize-hook=rm -f \"$1\"/etc/apt/apt.conf.d/99mmdebstrap") < 0 ||
-            strlist_add(argv, release) < 0 || strlist_add(argv, target) < 0)
-                return -ENOMEM;
-        return strlist_copy(argv, &recipe->sources);
+        for (size_t i = 0; r >= 0 && i < ELEMENTS(fixed); i++)
+                r = strlist_add(argv, fixed[i]);
+        if (r >= 0)
+                r = strlist_add(argv, include);
+        if (r >= 0 && proxy)
+                r = strlist_add(argv, proxy);
+        if (r >= 0)
+                r = strlist_add(argv, release);
+        if (r >= 0)
+                r = strlist_add(argv, target);
+        return r < 0 ? r : strlist_copy(argv, &recipe->sources);
 }
 
-/* The last line that says why, from what mmdebstrap printed. */
-static void say_why(const char *output, infra_error **reterr, int r, const char *release)
+/* The first line that says why, from what mmdebstrap printed: apt's before its own. */
+static int say_why(const char *log, const char *release, infra_error **reterr)
 {
         _cleanup_strlist_ struct strlist lines = {};
+        _cleanup_free_ char *output = NULL;
         const char *why = NULL;
 
-        if (strlist_lines(&lines, output) >= 0)
-                for (size_t i = 0; i < lines.n; i++)
-                        if (startswith(lines.items[i], "E: ") && !why)
+        if (file_read(AT_FDCWD, log, LOG_MAX, &output, NULL) >= 0 && strlist_lines(&lines, output) >= 0)
+                for (size_t i = 0; i < lines.n && !why; i++)
+                        if (startswith(lines.items[i], "E: "))
                                 why = lines.items[i] + 3;
-        infra_error_set(reterr, r, "cannot make a root of %s: %s", release, why ? why : "mmdebstrap failed");
+        return infra_error_set(reterr, -EREMOTEIO, "cannot make a root of %s: %s", release,
+                               why ? why : "mmdebstrap failed");
 }
 
 static int make(const struct host *h, const char *release, const struct recipe *recipe, const char *target, int output,
                 infra_error **reterr)
 {
         static const char *const environment[] = { "LC_ALL=C.UTF-8", "DEBIAN_FRONTEND=noninteractive", NULL };
+        struct process_options o = { .output = output, .timeout_ms = MAKE_LIMIT_MS, .environment = environment };
+        _cleanup_free_ char *log = path_join("%s.log", target);
         _cleanup_strlist_ struct strlist list = {};
-        _cleanup_free_ char **argv = NULL, *text = NULL;
-        struct process_options o = { .output = -1, .ret_output = &text, .timeout_ms = MAKE_LIMIT_MS, .environment = environment };
-        int status = 0, r = arguments(h, release, recipe, target, &list);
+        _cleanup_free_ char **argv = NULL;
+        int status = 0, r = log ? arguments(h, release, recipe, target, log, &list) : -ENOMEM;
 
-        argv = strlist_argv(&list);
-        if (r < 0 || !argv)
+        argv = r < 0 ? NULL : strlist_argv(&list);
+        if (!argv)
                 return infra_error_oom(reterr);
         r = process_run((const char *const *)argv, &o, &status, reterr);
         if (r < 0)
-                return r;
-        if (output >= 0)
-                fd_write_all(output, text, strlen(text));
-        if (status == 0)
-                return 0;
-        say_why(text, reterr, -EREMOTEIO, release);
-        return -EREMOTEIO;
+                return infra_error_prefix(reterr, r, "cannot make a root of %s", release);
+        return status == 0 ? 0 : say_why(log, release, reterr);
+}
+
+/* What a making that was cut short left behind; the lock is ours, so nobody makes anything now. */
+static int sweep(const char *cache)
+{
+        DIR *dir = opendir(cache);
+        struct dirent *entry;
+        int r = dir ? 0 : -errno;
+
+        while (r >= 0 && (entry = readdir(dir)))
+                if (startswith(entry->d_name, BUILDING))
+                        r = tree_remove(dirfd(dir), entry->d_name);
+        if (dir)
+                closedir(dir);
+        return r;
+}
+
+/* On disk as a whole before it has its name. */
+static int finish(const char *building, const char *path, infra_error **reterr)
+{
+        _cleanup_close_ int fd = open(building, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        if (fd < 0 || syncfs(fd) < 0)
+                return infra_error_set(reterr, -errno, "cannot write the root %s: %m", building);
+        if (rename(building, path) < 0)
+                return infra_error_set(reterr, -errno, "cannot name the root %s: %m", path);
+        return 0;
 }
 
 /* Built beside and renamed when whole: what has the final name is complete. */
 static int build(const struct host *h, const char *cache, const char *release, const struct recipe *recipe,
                  const char *path, int output, infra_error **reterr)
 {
-        _cleanup_free_ char *building = path_join("%s/.new-%s", cache, recipe->key);
-        int r = building ? tree_remove(AT_FDCWD, building) : -ENOMEM;
+        _cleanup_free_ char *building = path_join("%s/" BUILDING "%s", cache, recipe->key);
+        int r = building ? sweep(cache) : -ENOMEM;
 
         if (r < 0)
                 return infra_error_set(reterr, r, "cannot clear the cache in %s: %s", cache, strerror(-r));
         r = make(h, release, recipe, building, output, reterr);
-        if (r < 0) {
-                tree_remove(AT_FDCWD, building);
+        if (r >= 0)
+                r = finish(building, path, reterr);
+        sweep(cache);
+        if (r < 0)
                 return r;
-        }
-        if (rename(building, path) < 0)
-                return infra_error_set(reterr, -errno, "cannot name the root %s: %m", path);
         r = dir_sync(AT_FDCWD, cache);
         return r < 0 ? infra_error_set(reterr, r, "cannot sync %s: %s", cache, strerror(-r)) : 0;
 }

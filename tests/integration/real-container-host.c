@@ -8,8 +8,10 @@
 
 static infra_estate estate;
 static struct container containers[1];
-static struct volume volumes[1];
+static struct volume volumes[2];
 static struct address resolvers[1];
+
+const char *const the_volumes[] = { WORK "/volumes/data", WORK "/volumes/a #b" };
 
 const infra_estate *the_estate(void)
 {
@@ -46,8 +48,9 @@ static void estate_fill(void)
         c->name = literal(NAME);
         c->span = (struct span){ "containers/plain.yaml", 1, 12, 5 };
         c->volumes = volumes;
-        c->n_volumes = 1;
+        c->n_volumes = 2;
         volumes[0] = (struct volume){ .path = literal("/srv/data"), .span = { "containers/plain.yaml", 4, 12, 9 } };
+        volumes[1] = (struct volume){ .path = literal("/srv/a #b"), .span = { "containers/plain.yaml", 4, 23, 9 } };
         address_parse("10.0.0.1/24", &h->bridge_ipv4);
         address_parse("2001:db8:616:162:2::1/80", &h->bridge_ipv6);
         address_parse("10.0.0.1", &resolvers[0]);
@@ -98,7 +101,9 @@ struct container_status status_now(void)
 int inside(const char *script, char **ret_output)
 {
         const char *const argv[] = { "sh", "-c", script, NULL };
-        struct container_command command = { .argv = argv, .input = -1, .output = -1, .ret_output = ret_output, .timeout_ms = COMMAND_MS };
+        struct container_command command = {
+                .argv = argv, .input = -1, .output = -1, .ret_output = ret_output, .timeout_ms = COMMAND_MS
+        };
         _cleanup_error_ infra_error *error = NULL;
         int status = -1;
 
@@ -108,12 +113,11 @@ int inside(const char *script, char **ret_output)
 
 void configure(bool privileged)
 {
-        static const char *const hosts[] = { WORK "/volumes/data" };
         _cleanup_error_ infra_error *error = NULL;
 
         good(container_stop(LXC_PATH, NAME, STOP_MS, NULL, &error), &error);
         containers[0].privileged = privileged;
-        good(container_configure(&estate, &containers[0], ROOTFS, hosts, false, &error), &error);
+        good(container_configure(&estate, &containers[0], ROOTFS, the_volumes, false, &error), &error);
 }
 
 void boot(bool privileged)
@@ -130,9 +134,10 @@ int host_setup(void **state)
 {
         const char *filesystem = getenv("INFRA_TEST_FILESYSTEM") ?: "btrfs", *tar = getenv("INFRA_TEST_ROOT_TAR");
         _cleanup_free_ char *script = path_join(
-                "set -e; truncate -s 3G /var/tmp/infra-rc.$$; mkfs.%s -q /var/tmp/infra-rc.$$; mkdir -p " WORK
-                "; mount -o loop /var/tmp/infra-rc.$$ " WORK " || { rm /var/tmp/infra-rc.$$; exit 1; }; rm /var/tmp/infra-rc.$$\n"
-                "mkdir -p " ROOTFS " " WORK "/volumes/data " LXC_PATH "; tar -C " ROOTFS " --exclude=./dev -xf '%s'; mkdir -p " ROOTFS "/dev\n"
+                "set -e; f=$(mktemp /var/tmp/infra-rc.XXXXXX); truncate -s 3G $f; mkfs.%s -q $f; mkdir -p " WORK
+                "; mount -o loop $f " WORK " || { rm $f; exit 1; }; rm $f\n"
+                "mkdir -p " ROOTFS " " WORK "/volumes/data " LXC_PATH " '" WORK "/volumes/a #b'; tar -C " ROOTFS
+                " --exclude=./dev -xf '%s'; mkdir -p " ROOTFS "/dev\n"
                 "echo old > " WORK "/volumes/data/file; chown 33:33 " WORK "/volumes/data/file",
                 filesystem, tar ? tar : "");
 
