@@ -15,6 +15,9 @@
 
 void batch_done(struct batch *b)
 {
+        for (size_t i = 0; i < b->n_lists; i++)
+                free(b->lists[i]);
+        free(b->lists);
         free(b->data);
         free(b->origins);
         *b = (struct batch){};

@@ -29,6 +29,8 @@ struct batch {
         uint32_t sequence;        /* the next one */
         struct message_origin *origins;
         size_t n_origins;
+        struct element **lists;   /* made for element messages; what they point to is borrowed */
+        size_t n_lists;
         bool failed; /* memory */
 };
 
@@ -43,10 +45,11 @@ void batch_close(struct batch *b, struct nlmsghdr *m);
 
 /* @want in the place of @have, which is what the kernel has (without chains: nothing). */
 void batch_replace_table(struct batch *b, const struct table *have, const struct table *want);
-/* The parts: the table itself, one chain without its rules, then sets, elements and rules. */
+/* The parts: the table itself, a chain without its rules, a set without elements, the rules of a chain. */
 void batch_add_table(struct batch *b, const struct table *t);
 void batch_add_chain(struct batch *b, int family, const struct chain *c);
-void batch_add_content(struct batch *b, const struct table *t);
+void batch_add_set(struct batch *b, int family, const struct set *s, uint32_t id);
+void batch_add_rules(struct batch *b, int family, const struct chain *c);
 void batch_delete_table(struct batch *b, int family);
 /* Elements of @s into or out of the kernel's set of that name. */
 void batch_elements(struct batch *b, int family, const struct set *s, bool add);

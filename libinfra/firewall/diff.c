@@ -31,20 +31,6 @@ static void add_element(struct str *s, char sign, const struct set *set, const s
         add_lines(s, sign, set->data == DATA_NONE ? "set" : "map", set->name, text ? text : "?", e->comment);
 }
 
-static int compare(const struct element *a, const struct element *b)
-{
-        int r = memcmp(a->key, b->key, sizeof(a->key));
-
-        if (r == 0)
-                r = memcmp(a->key_end, b->key_end, sizeof(a->key_end));
-        return r;
-}
-
-static bool same_data(const struct element *a, const struct element *b)
-{
-        return a->accepts == b->accepts && memcmp(a->data, b->data, sizeof(a->data)) == 0;
-}
-
 /* Both sides are sorted by key. Either may be NULL. */
 static void diff_set(struct str *s, const struct set *have, const struct set *want)
 {
@@ -53,9 +39,9 @@ static void diff_set(struct str *s, const struct set *have, const struct set *wa
         if ((have && have->runtime) || (want && want->runtime))
                 return;
         while (i < n_have || k < n_want) {
-                int r = i == n_have ? 1 : k == n_want ? -1 : compare(&have->elements[i], &want->elements[k]);
+                int r = i == n_have ? 1 : k == n_want ? -1 : element_compare(&have->elements[i], &want->elements[k]);
 
-                if (r == 0 && !same_data(&have->elements[i], &want->elements[k])) {
+                if (r == 0 && !element_same_data(&have->elements[i], &want->elements[k])) {
                         add_element(s, '-', have, &have->elements[i]);
                         add_element(s, '+', want, &want->elements[k]);
                 } else if (r < 0) {
@@ -68,22 +54,12 @@ static void diff_set(struct str *s, const struct set *have, const struct set *wa
         }
 }
 
-static bool same_set(const struct set *a, const struct set *b)
-{
-        if (a->n_fields != b->n_fields || a->interval != b->interval || a->data != b->data)
-                return false;
-        for (size_t i = 0; i < a->n_fields; i++)
-                if (field_type(a->fields[i])->datatype != field_type(b->fields[i])->datatype)
-                        return false;
-        return true;
-}
-
 static void diff_sets(struct str *s, const struct table *have, const struct table *want)
 {
         for (size_t i = 0; have && i < have->n_sets; i++) {
                 const struct set *other = want ? table_set(want, have->sets[i].name) : NULL;
 
-                if (other && same_set(&have->sets[i], other))
+                if (other && set_same_shape(&have->sets[i], other))
                         diff_set(s, &have->sets[i], other);
                 else
                         add_whole(s, '-', have->sets[i].data == DATA_NONE ? "set" : "map", have->sets[i].name, have->sets[i].n_elements, "entries");
@@ -91,7 +67,7 @@ static void diff_sets(struct str *s, const struct table *have, const struct tabl
         for (size_t i = 0; want && i < want->n_sets; i++) {
                 const struct set *other = have ? table_set(have, want->sets[i].name) : NULL;
 
-                if (other && same_set(&want->sets[i], other))
+                if (other && set_same_shape(&want->sets[i], other))
                         continue;
                 add_whole(s, '+', want->sets[i].data == DATA_NONE ? "set" : "map", want->sets[i].name, want->sets[i].n_elements, "entries");
                 /* In a ruleset that is there already, what a new map opens is the news. */

@@ -307,7 +307,7 @@ static void fill_set(struct nftnl_set *n, const struct set *s, int family, uint3
         }
 }
 
-static void batch_set(struct batch *b, int family, const struct set *s, uint32_t id)
+void batch_add_set(struct batch *b, int family, const struct set *s, uint32_t id)
 {
         struct message_origin origin = { .what = s->data == DATA_NONE ? "set" : "map", .name = s->name };
         struct nftnl_udata_buf *user = nftnl_udata_buf_alloc(64);
@@ -415,13 +415,8 @@ void batch_add_table(struct batch *b, const struct table *t)
         batch_table(b, t->family, NFT_MSG_NEWTABLE);
 }
 
-void batch_add_content(struct batch *b, const struct table *t)
+void batch_add_rules(struct batch *b, int family, const struct chain *c)
 {
-        for (size_t i = 0; i < t->n_sets; i++) {
-                batch_set(b, t->family, &t->sets[i], (uint32_t)i + 1 + (t->family == NFPROTO_BRIDGE ? 1000 : 0));
-                batch_elements(b, t->family, &t->sets[i], true);
-        }
-        for (size_t i = 0; i < t->n_chains; i++)
-                for (size_t k = 0; k < t->chains[i].n_rules; k++)
-                        batch_rule(b, t->family, &t->chains[i], &t->chains[i].rules[k]);
+        for (size_t i = 0; i < c->n_rules; i++)
+                batch_rule(b, family, c, &c->rules[i]);
 }

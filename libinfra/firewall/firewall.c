@@ -46,20 +46,6 @@ int firewall_read(struct firewall *f, struct ruleset **ret, infra_error **reterr
         return x;
 }
 
-/* The closed fences of now into the batch that replaces their sets. */
-static int carry_fences(struct batch *b, const struct ruleset *have)
-{
-        for (size_t i = 0; i < RULESET_TABLES; i++) {
-                for (size_t k = 0; k < ELEMENTS(fence_sets); k++) {
-                        const struct set *s = table_set(&have->tables[i], fence_sets[k]);
-
-                        if (s)
-                                batch_elements(b, have->tables[i].family, s, true);
-                }
-        }
-        return b->failed ? -ENOMEM : 0;
-}
-
 static int load_once(struct firewall *f, const struct ruleset *wanted, infra_error **reterr)
 {
         _cleanup_batch_ struct batch b = { .sequence = f->sequence };
@@ -78,8 +64,6 @@ static int load_once(struct firewall *f, const struct ruleset *wanted, infra_err
 
                 batch_replace_table(&b, have ? &have->tables[i] : &nothing, &wanted->tables[i]);
         }
-        if (have)
-                carry_fences(&b, have);
         batch_end(&b);
         r = kernel_commit(f, &b, reterr);
         ruleset_free(have);

@@ -142,12 +142,31 @@ unsigned set_key_size(const struct set *s)
         return set_field_offset(s, s->n_fields);
 }
 
+int element_compare(const struct element *a, const struct element *b)
+{
+        int r = memcmp(a->key, b->key, sizeof(a->key));
+
+        return r ? r : memcmp(a->key_end, b->key_end, sizeof(a->key_end));
+}
+
+bool element_same_data(const struct element *a, const struct element *b)
+{
+        return a->accepts == b->accepts && memcmp(a->data, b->data, sizeof(a->data)) == 0;
+}
+
+bool set_same_shape(const struct set *a, const struct set *b)
+{
+        if (a->n_fields != b->n_fields || a->interval != b->interval || a->data != b->data)
+                return false;
+        for (size_t i = 0; i < a->n_fields; i++)
+                if (field_type(a->fields[i])->datatype != field_type(b->fields[i])->datatype)
+                        return false;
+        return true;
+}
+
 static int compare(const void *a, const void *b)
 {
-        const struct element *x = a, *y = b;
-        int r = memcmp(x->key, y->key, sizeof(x->key));
-
-        return r ? r : memcmp(x->key_end, y->key_end, sizeof(x->key_end));
+        return element_compare(a, b);
 }
 
 /* Two policy lines that say the same are one element with both in its comment, as far as that goes. */

@@ -165,6 +165,11 @@ struct match *rule_add_match(struct rule *r, enum match_kind kind, enum field f)
 struct set *table_set(const struct table *t, const char *name);
 struct chain *table_chain(const struct table *t, const char *name);
 
+/* The order of elements in a sorted set; whether both say the same of their key; whether elements of one fit the other. */
+int element_compare(const struct element *a, const struct element *b);
+bool element_same_data(const struct element *a, const struct element *b);
+bool set_same_shape(const struct set *a, const struct set *b);
+
 /* Whether both are only jumped to, or base chains at the same place with the same policy. */
 bool chain_same_hook(const struct chain *a, const struct chain *b);
 

@@ -110,6 +110,30 @@ static void test_round_trip(void **state)
         assert_loaded(f, f->wanted);
 }
 
+/* From one ruleset to another that differs in sets, elements, data and comments, and back. */
+static void test_change_of_estate(void **state)
+{
+        struct fixture *f = fixture(state);
+        _cleanup_estate_ infra_estate *e = sample_estate();
+        struct ruleset *other;
+
+        e->containers[MAIL].internet = sample_address("198.51.100.229");
+        e->containers[WEB].ipv6 = sample_address("2001:db8::26");
+        e->containers[WEB].services[0].public_port = 0;
+        e->containers[MAIL].n_connects = 0;
+        e->containers[MAIL].services[0].span.line = 99;
+        sample_from(sample_service(e, WEB, "8000/tcp", 50), ORIGIN_NETWORK, 0)->network = sample_address("192.0.0.0/16");
+        other = sample_ruleset(e);
+        e->containers[MAIL].n_connects = 1;
+        for (int i = 0; i < 2; i++) {
+                load(f, f->wanted);
+                assert_loaded(f, f->wanted);
+                load(f, other);
+                assert_loaded(f, other);
+        }
+        ruleset_free(other);
+}
+
 static void test_round_trip_of_examples(void **state)
 {
         static const char *const examples[] = { "demo", "infra02" };
@@ -220,6 +244,13 @@ static void test_strangers_in_our_table(void **state)
                 "add rule inet infra detour th dport @strange accept",
                 "add map inet infra ways { type inet_service : verdict; elements = { 7 : jump detour }; }",
                 "insert rule inet infra forward th dport vmap @ways",
+                "insert rule inet infra forward tcp dport { 80, 443, 1000-2000 } counter accept",
+                "insert rule inet infra forward th dport vmap { 1 : accept, 2 : jump detour }",
+                "insert rule inet infra input tcp dport 80 jump { ip saddr 192.0.2.1 accept; }",
+                "add element inet infra services4 { 10.0.0.19 . tcp . 1 : accept }",
+                "delete element inet infra services4 { 10.0.0.19 . tcp . 25 }",
+                "delete element inet infra services_net4 { 192.0.2.0/24 . 10.0.0.26 . tcp . 8000 }",
+                "add element inet infra services_net4 { 192.0.2.0-192.0.2.9 . 10.0.0.26 . tcp . 8000-9000 : accept }",
                 "add chain inet infra early { type filter hook forward priority -10; policy accept; }",
                 "add chain inet infra input { policy accept; }",
         };
@@ -337,7 +368,8 @@ static void test_many_services(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_round_trip),          cmocka_unit_test(test_round_trip_of_examples),
+                cmocka_unit_test(test_round_trip),
+                cmocka_unit_test(test_change_of_estate),          cmocka_unit_test(test_round_trip_of_examples),
                 cmocka_unit_test(test_text_of_what_is_loaded),
                 cmocka_unit_test(test_unload),              cmocka_unit_test(test_fence),
                 cmocka_unit_test(test_fence_outlives_load), cmocka_unit_test(test_fence_without_ruleset),
