@@ -34,7 +34,8 @@ struct draft_waves {
 struct draft_container {
         struct container container;
         struct draft_names after;
-        struct span release_span;
+        struct span name_span;
+        struct span profile_span;
         struct span file; /* first place of the file */
 };
 

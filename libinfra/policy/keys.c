@@ -134,8 +134,8 @@ static void init_container(void *target)
 #define OWN_LIST(member) .offset = offsetof(struct draft_container, container.member), .count = offsetof(struct draft_container, container.n_##member)
 
 static const struct key container_keys[] = {
-        { "container", VALUE_NAME, OWN(name), .flags = KEY_REQUIRED, .doc = "its name, and the name of the file" },
-        { "profile", VALUE_NAME, OWN(profile), .doc = "kind of container whose defaults it takes, default plain" },
+        { "container", VALUE_NAME, OWN(name), .where = offsetof(struct draft_container, name_span) + 1, .flags = KEY_REQUIRED, .doc = "its name, and the name of the file" },
+        { "profile", VALUE_NAME, OWN(profile), .where = offsetof(struct draft_container, profile_span) + 1, .doc = "kind of container whose defaults it takes, default plain" },
         { "release", VALUE_RELEASE, OWN(release), .flags = KEY_REQUIRED, .doc = "Debian release a new root is made of" },
         { "addresses", VALUE_MAPPING, AT(struct draft_container, container), .flags = KEY_REQUIRED, .table = &addresses_table, .doc = "where it is reached" },
         { "essential", VALUE_BOOLEAN, OWN(essential), .doc = "downtime is counted and kept shortest" },

@@ -132,7 +132,7 @@ static void read_containers(struct draft *d, const char *directory)
                 }
                 read_into(d, directory, files.items[i], &container_table, c);
                 c->container.span = c->file;
-                check_file_name(d, files.items[i], c->container.name, &c->file, "container");
+                check_file_name(d, files.items[i], c->container.name, &c->name_span, "container");
         }
 }
 

@@ -131,7 +131,7 @@ static const struct draft_profile *find_profile(struct draft *d, const struct dr
         nearest = names ? str_nearest(c->container.profile, names, n) : NULL;
         if (nearest && asprintf(&hint, "did you mean '%s'?", nearest) < 0)
                 hint = NULL;
-        complain(&d->reader, &c->file, hint, "there is no profile '%s'", c->container.profile);
+        complain(&d->reader, c->profile_span.line ? &c->profile_span : &c->file, hint, "there is no profile '%s'", c->container.profile);
         return NULL;
 }
 

@@ -70,6 +70,18 @@ static bool is_present(const struct node *n, const char *name)
         return false;
 }
 
+static void read_pair(struct reader *r, const struct key *k, const struct node *key, const struct node *value, void *target)
+{
+        /* Nothing has no place of its own. */
+        if (value->kind == NODE_SCALAR && !*value->text && !value->quoted) {
+                complain(r, &key->span, k->doc, "'%s' has no value", k->name);
+                return;
+        }
+        if (k->where)
+                *(struct span *)(void *)((char *)target + k->where - 1) = value->span;
+        value_read(r, k, value, target);
+}
+
 void table_read(struct reader *r, const struct table *t, const struct node *n, void *target)
 {
         if (t->span)
@@ -94,7 +106,7 @@ void table_read(struct reader *r, const struct table *t, const struct node *n, v
                 else if (is_repeated(n, i))
                         complain(r, &key->span, "keep one of them", "'%s' stands here twice", key->text);
                 else
-                        value_read(r, k, n->items[i + 1], target);
+                        read_pair(r, k, key, n->items[i + 1], target);
         }
         for (size_t i = 0; i < t->n_keys; i++)
                 if ((t->keys[i].flags & KEY_REQUIRED) && !is_present(n, t->keys[i].name))

@@ -55,6 +55,7 @@ struct key {
         enum value_type type;
         size_t offset;  /* of the value in the struct that the table fills */
         size_t count;   /* of the count of a pointer-and-count value */
+        size_t where;   /* of a struct span that takes the value's place, + 1; 0 = none */
         unsigned flags;
         const char *doc; /* one sentence; goes into the schema */
         const struct table *table;
