@@ -145,10 +145,13 @@ static int is_booted(const char *lxc_path, const char *name, infra_error **reter
                 .argv = argv, .input = -1, .output = -1, .ret_output = &output, .timeout_ms = BOOT_ASK_MS
         };
         _cleanup_handle_ handle c = NULL;
-        int status = 0, r = handle_open_running(lxc_path, name, &c, reterr);
+        int status = 0, r = handle_open_managed(lxc_path, name, &c, reterr);
 
-        if (r < 0)
+        /* It may have started itself anew. */
+        if (r < 0 || handle_state(c) == CONTAINER_STARTING)
                 return r;
+        if (handle_state(c) == CONTAINER_STOPPED)
+                return infra_error_set(reterr, -ENOTCONN, "it has stopped");
         /* Another init has booted when it runs. */
         if (!has_systemd(c))
                 return 1;

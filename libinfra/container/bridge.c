@@ -7,6 +7,7 @@
 #include <ifaddrs.h>
 #include <libmnl/libmnl.h>
 #include <linux/if_addr.h>
+#include <linux/if_ether.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
@@ -41,10 +42,28 @@ static int talk(struct nlmsghdr *request)
         return mnl_cb_run(buffer, (size_t)n, 1, mnl_socket_get_portid(s), NULL, NULL) < 0 ? -errno : 0;
 }
 
-static int link_add(const char *name)
+/*
+ * A bridge without an address of its own takes the lowest one of its ports, so that every container that comes or
+ * goes might change the gateway's and cut the others off until their neighbour entries expire. Ours is its own,
+ * the same after each boot; locally administered.
+ */
+static void hardware_address(const struct host *h, uint8_t ret[static ETH_ALEN])
+{
+        uint64_t hash = 0xcbf29ce484222325u;
+
+        for (const char *p = h->name ? h->name : ""; *p; p++)
+                hash = (hash ^ (unsigned char)*p) * 0x100000001b3u;
+        for (const char *p = h->bridge; *p; p++)
+                hash = (hash ^ (unsigned char)*p) * 0x100000001b3u;
+        ret[0] = 0x02;
+        memcpy(ret + 1, &hash, ETH_ALEN - 1);
+}
+
+static int link_add(const struct host *h)
 {
         _cleanup_free_ char *buffer = calloc(1, MNL_SOCKET_BUFFER_SIZE);
         struct nlmsghdr *m = buffer ? mnl_nlmsg_put_header(buffer) : NULL;
+        uint8_t address[ETH_ALEN];
         struct ifinfomsg *i;
         struct nlattr *info;
 
@@ -54,7 +73,9 @@ static int link_add(const char *name)
         m->nlmsg_flags = NLM_F_CREATE | NLM_F_EXCL;
         i = mnl_nlmsg_put_extra_header(m, sizeof(*i));
         i->ifi_family = AF_UNSPEC;
-        mnl_attr_put_strz(m, IFLA_IFNAME, name);
+        mnl_attr_put_strz(m, IFLA_IFNAME, h->bridge);
+        hardware_address(h, address);
+        mnl_attr_put(m, IFLA_ADDRESS, sizeof(address), address);
         info = mnl_attr_nest_start(m, IFLA_LINKINFO);
         mnl_attr_put_str(m, IFLA_INFO_KIND, "bridge");
         mnl_attr_nest_end(m, info);
@@ -179,7 +200,7 @@ int bridge_make(const struct host *h, infra_error **reterr)
         if (index && !is_bridge(h->bridge))
                 return infra_error_set(reterr, -EEXIST, "%s exists and is not a bridge; it is left alone", h->bridge);
         if (!index)
-                r = link_add(h->bridge);
+                r = link_add(h);
         if (r < 0 && r != -EEXIST)
                 return infra_error_set(reterr, r, "cannot make bridge %s: %s", h->bridge, strerror(-r));
         index = if_nametoindex(h->bridge);

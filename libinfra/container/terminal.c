@@ -3,6 +3,7 @@
 /* A container on the caller's terminal: a shell or command in it, and its console. */
 
 #include <errno.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -35,6 +36,19 @@ static void keys_restore(const struct keys *k)
         sigaction(SIGQUIT, &k->quit, NULL);
 }
 
+/* Root's shell as the guest's passwd names it, as a login shell. */
+static int exec_shell(void)
+{
+        const struct passwd *root = getpwuid(0);
+        const char *program = root && root->pw_shell && *root->pw_shell ? root->pw_shell : "/bin/sh";
+        const char *base = strrchr(program, '/');
+        _cleanup_free_ char *name = path_join("-%s", base ? base + 1 : program);
+
+        if (name)
+                execl(program, name, (char *)NULL);
+        return lxc_attach_run_shell(NULL);
+}
+
 /* Inside the container, on the terminal that attach() set up. */
 static int exec_on_terminal(void *payload)
 {
@@ -42,7 +56,7 @@ static int exec_on_terminal(void *payload)
 
         signals_reset();
         if (!argv)
-                return lxc_attach_run_shell(NULL);
+                return exec_shell();
         execvp(argv[0], argv);
         dprintf(STDERR_FILENO, "%s: %s\n", argv[0], strerror(errno));
         _exit(errno == ENOENT ? 127 : 126);

@@ -92,6 +92,26 @@ static int shell(void)
         return r < 0 || before.sa_handler != after.sa_handler ? 99 : status;
 }
 
+static int login(void)
+{
+        int status = -1, r = container_shell(LXC_PATH, NAME, NULL, &status, NULL);
+
+        return r < 0 ? 99 : status;
+}
+
+void terminal_login(void **state)
+{
+        struct screen s;
+
+        (void)state;
+        boot(false);
+        screen_open(&s, login);
+        screen_wait(&s, "# ");
+        screen_type(&s, "shopt -q login_shell && echo log''in-$SHLVL\nexit 6\n");
+        screen_wait(&s, "login-1");
+        assert_int_equal(screen_close(&s), 6);
+}
+
 void terminal_shell(void **state)
 {
         struct winsize bigger = { .ws_row = 50, .ws_col = 132 };

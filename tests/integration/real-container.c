@@ -36,6 +36,7 @@ static void bridge_is_made_once(void **state)
                 outside("test $(cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/all/forwarding | tr -d '\\n') = 11"),
                 0);
         assert_int_equal(outside("echo 0 > /proc/sys/net/ipv4/ip_forward"), 0);
+        assert_int_equal(outside("cp /sys/class/net/br0/address /mnt/bridge-address"), 0);
         assert_false(bridge_is_made(&the_estate()->host));
         good(bridge_make(&the_estate()->host, &error), &error);
         foreign.bridge = (char *)(uintptr_t) "eno1";
@@ -112,6 +113,8 @@ static void host_and_container_reach_each_other(void **state)
 {
         (void)state;
         boot(false);
+        /* The gateway's hardware address does not change with the containers. */
+        assert_int_equal(outside("cmp /sys/class/net/br0/address /mnt/bridge-address"), 0);
         assert_int_equal(
                 inside("ip -o addr show dev eth0 | grep -q '10.0.0.5/24' && ip -o addr show dev eth0 | grep -q '2001:db8:616:162:2::5/80'",
                        NULL),
@@ -341,6 +344,7 @@ int main(void)
                 cmocka_unit_test(privileged_container_boots),
                 cmocka_unit_test(foreign_container_stays_as_it_is),
                 cmocka_unit_test(guest_reboots_by_itself),
+                cmocka_unit_test(terminal_login),
                 cmocka_unit_test(terminal_shell),
                 cmocka_unit_test(terminal_console),
                 cmocka_unit_test(terminal_pipes),

@@ -55,6 +55,7 @@ void power_two_starts_make_one_container(void **state);
 void power_failed_start_says_why(void **state);
 void power_filesystem_without_idmap_is_named(void **state);
 /* In real-container-terminal.c. */
+void terminal_login(void **state);
 void terminal_shell(void **state);
 void terminal_console(void **state);
 void terminal_pipes(void **state);
