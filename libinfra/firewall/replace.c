@@ -47,7 +47,8 @@ static void batch_delete(struct batch *b, int family, uint16_t type, const char 
         batch_close(b, m);
 }
 
-_Static_assert((int)NFTA_RULE_TABLE == (int)NFTA_SET_TABLE && (int)NFTA_RULE_TABLE == (int)NFTA_CHAIN_TABLE, "the table's name");
+_Static_assert((int)NFTA_RULE_TABLE == (int)NFTA_SET_TABLE && (int)NFTA_RULE_TABLE == (int)NFTA_CHAIN_TABLE,
+               "the table's name");
 _Static_assert((int)NFTA_RULE_CHAIN == (int)NFTA_SET_NAME, "the object's name");
 
 /* "__set0", "__chain1": anonymous, of a rule somebody put in by hand, and gone with it. */
@@ -61,7 +62,8 @@ static void batch_clear(struct batch *b, const struct table *have, const struct 
 {
         for (size_t i = 0; i < have->n_chains; i++)
                 if (!is_anonymous(have->chains[i].name))
-                        batch_delete(b, have->family, NFT_MSG_DELRULE, "the end of the rules of chain", have->chains[i].name);
+                        batch_delete(b, have->family, NFT_MSG_DELRULE, "the end of the rules of chain",
+                                     have->chains[i].name);
         for (size_t i = 0; i < have->n_sets; i++)
                 if (!is_anonymous(have->sets[i].name) && !set_staying(&have->sets[i], want))
                         batch_delete(b, have->family, NFT_MSG_DELSET, "the end of set", have->sets[i].name);
@@ -102,7 +104,8 @@ static void batch_missing(struct batch *b, int family, const struct set *s, cons
         batch_elements(b, family, &part, add);
 }
 
-static void batch_replace_set(struct batch *b, const struct table *have, const struct table *want, const struct set *s, uint32_t id)
+static void batch_replace_set(struct batch *b, const struct table *have, const struct table *want, const struct set *s,
+                              uint32_t id)
 {
         const struct set *old = set_staying(s, have);
 

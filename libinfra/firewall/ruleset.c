@@ -170,7 +170,7 @@ static int compare(const void *a, const void *b)
 }
 
 /* Two policy lines that say the same are one element with both in its comment, as far as that goes. */
-static int merge(struct element *to, const struct element *from)
+int element_merge(struct element *to, const struct element *from)
 {
         char *both = NULL;
 
@@ -181,44 +181,6 @@ static int merge(struct element *to, const struct element *from)
                 return -ENOMEM;
         free(to->comment);
         to->comment = both;
-        return 0;
-}
-
-/* Whether every key of @b is a key of @a: true of each field. */
-static bool covers(const struct set *s, const struct element *a, const struct element *b)
-{
-        for (size_t i = 0; i < s->n_fields; i++) {
-                unsigned at = set_field_offset(s, i), size = field_type(s->fields[i])->size;
-
-                if (memcmp(a->key + at, b->key + at, size) > 0 || memcmp(a->key_end + at, b->key_end + at, size) < 0)
-                        return false;
-        }
-        return true;
-}
-
-/* Of two openings one of which contains the other the wider is enough; the kernel refuses the narrower. */
-static int drop_covered(struct set *s)
-{
-        size_t n = 0;
-
-        for (size_t i = 0; i < s->n_elements; i++) {
-                struct element *by = NULL;
-
-                for (size_t k = 0; k < s->n_elements && !by; k++)
-                        if (k != i && memcmp(s->elements[k].key, s->elements[k].key_end, RULESET_KEY_MAX) != 0 &&
-                            covers(s, &s->elements[k], &s->elements[i]))
-                                by = &s->elements[k];
-                s->elements[i].covered = by != NULL;
-                if (by && merge(by, &s->elements[i]) < 0)
-                        return -ENOMEM;
-        }
-        for (size_t i = 0; i < s->n_elements; i++) {
-                if (s->elements[i].covered)
-                        free(s->elements[i].comment);
-                else
-                        s->elements[n++] = s->elements[i];
-        }
-        s->n_elements = n;
         return 0;
 }
 
@@ -234,12 +196,12 @@ int set_sort(struct set *s)
                         s->elements[++n] = s->elements[i];
                         continue;
                 }
-                if (merge(&s->elements[n], &s->elements[i]) < 0)
+                if (element_merge(&s->elements[n], &s->elements[i]) < 0)
                         return -ENOMEM;
                 free(s->elements[i].comment);
         }
         s->n_elements = n + 1;
-        return s->interval ? drop_covered(s) : 0;
+        return 0;
 }
 
 int ruleset_comment(char **comment, struct span *to, const struct span *from)

@@ -177,8 +177,12 @@ unsigned set_key_size(const struct set *s);
 /* Where the i-th field of the key begins. */
 unsigned set_field_offset(const struct set *s, size_t i);
 
-/* Sorts elements by key; what another element says too is dropped, and that one's comment names both. */
+/* The comment of @from added to that of @to, as far as there is room. */
+int element_merge(struct element *to, const struct element *from);
+/* Sorts elements by key; of those with the same key one remains, whose comment names all. */
 int set_sort(struct set *s);
+/* Of a sorted set: what another element says, too, is dropped, and that one's comment names both. */
+int set_drop_covered(struct set *s);
 
 /* "containers/email.yaml:14" into *comment and *span. */
 int ruleset_comment(char **comment, struct span *to, const struct span *from);

@@ -32,7 +32,8 @@ static inline struct span sample_span(const infra_estate *e, size_t file, unsign
         return (struct span){ e->files.items[file], line, 5, 1 };
 }
 
-static inline struct zone *sample_zone(infra_estate *e, const char *name, const char *interface, const char *network, unsigned line)
+static inline struct zone *sample_zone(infra_estate *e, const char *name, const char *interface, const char *network,
+                                       unsigned line)
 {
         struct zone *z = ARRAY_ADD(e->zones, e->n_zones);
         struct address *a;
@@ -66,8 +67,8 @@ static inline struct origin *sample_from(struct service *s, enum origin_kind kin
         return o;
 }
 
-static inline struct connection *sample_connection(infra_estate *e, size_t container, enum origin_kind kind, size_t index,
-                                                   const char *port, unsigned line)
+static inline struct connection *sample_connection(infra_estate *e, size_t container, enum origin_kind kind,
+                                                   size_t index, const char *port, unsigned line)
 {
         struct container *c = &e->containers[container];
         struct connection *k = ARRAY_ADD(c->connects, c->n_connects);
@@ -135,7 +136,8 @@ static inline infra_estate *sample_estate(void)
         s->public_port = 11722;
         sample_from(s, ORIGIN_ZONE, ZONE_INTERNET);
         sample_from(sample_service(e, WEB, "60000-61000/udp", 11), ORIGIN_ANY, 0);
-        sample_from(sample_service(e, WEB, "8000/tcp", 12), ORIGIN_NETWORK, 0)->network = sample_address("192.0.2.0/24");
+        sample_from(sample_service(e, WEB, "8000/tcp", 12), ORIGIN_NETWORK, 0)->network =
+                sample_address("192.0.2.0/24");
         sample_connection(e, MAIL, ORIGIN_ZONE, ZONE_INTERNET, "25/tcp", 20);
         sample_connection(e, WEB, ORIGIN_CONTAINER, MAIL, "25/tcp", 20);
         sample_connection(e, WEB, ORIGIN_HOST, 0, "53/udp", 21);

@@ -14,7 +14,8 @@ enum { GOLDEN_MAX = 1 << 20 };
 static void assert_golden(const struct ruleset *r, const char *name)
 {
         _cleanup_free_ char *text = sample_text(r), *want = NULL;
-        _cleanup_free_ char *directory = sample_path("tests/golden/ruleset"), *file = path_join("%s/%s.nft", directory, name);
+        _cleanup_free_ char *directory = sample_path("tests/golden/ruleset"),
+                            *file = path_join("%s/%s.nft", directory, name);
 
         if (getenv("INFRA_GOLDEN"))
                 assert_int_equal(file_replace(AT_FDCWD, file, text, strlen(text), 0644), 0);
@@ -153,10 +154,14 @@ static void test_rules_do_not_grow(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_golden_sample),          cmocka_unit_test(test_golden_demo),    
-                cmocka_unit_test(test_same_bytes),             cmocka_unit_test(test_local_opens_nothing),
-                cmocka_unit_test(test_default_deny),           cmocka_unit_test(test_two_lines_one_opening),
-                cmocka_unit_test(test_wider_contains_narrower), cmocka_unit_test(test_rules_do_not_grow),
+                cmocka_unit_test(test_golden_sample),
+                cmocka_unit_test(test_golden_demo),
+                cmocka_unit_test(test_same_bytes),
+                cmocka_unit_test(test_local_opens_nothing),
+                cmocka_unit_test(test_default_deny),
+                cmocka_unit_test(test_two_lines_one_opening),
+                cmocka_unit_test(test_wider_contains_narrower),
+                cmocka_unit_test(test_rules_do_not_grow),
         };
 
         cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -124,9 +124,12 @@ static void test_order_of_rules(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_same),           cmocka_unit_test(test_nothing_loaded),
-                cmocka_unit_test(test_new_service),    cmocka_unit_test(test_changed_address),
-                cmocka_unit_test(test_fence_is_no_difference), cmocka_unit_test(test_policy_of_chain),
+                cmocka_unit_test(test_same),
+                cmocka_unit_test(test_nothing_loaded),
+                cmocka_unit_test(test_new_service),
+                cmocka_unit_test(test_changed_address),
+                cmocka_unit_test(test_fence_is_no_difference),
+                cmocka_unit_test(test_policy_of_chain),
                 cmocka_unit_test(test_order_of_rules),
         };
 

@@ -122,7 +122,8 @@ static void test_change_of_estate(void **state)
         e->containers[WEB].services[0].public_port = 0;
         e->containers[MAIL].n_connects = 0;
         e->containers[MAIL].services[0].span.line = 99;
-        sample_from(sample_service(e, WEB, "8000/tcp", 50), ORIGIN_NETWORK, 0)->network = sample_address("192.0.0.0/16");
+        sample_from(sample_service(e, WEB, "8000/tcp", 50), ORIGIN_NETWORK, 0)->network =
+                sample_address("192.0.0.0/16");
         other = sample_ruleset(e);
         e->containers[MAIL].n_connects = 1;
         for (int i = 0; i < 2; i++) {
@@ -354,7 +355,11 @@ static void test_many_services(void **state)
                 char port[16];
 
                 snprintf(port, sizeof(port), "%u/tcp", 10000 + i);
-                sample_from(sample_service(e, i % 2, port, 100 + i), ORIGIN_ANY, 0);
+                if (i % 5)
+                        sample_from(sample_service(e, i % 2, port, 100 + i), ORIGIN_ANY, 0);
+                else
+                        sample_from(sample_service(e, i % 2, port, 100 + i), ORIGIN_NETWORK, 0)->network =
+                                sample_address("192.0.2.0/24");
         }
         r = sample_ruleset(e);
         load(f, r);
@@ -369,13 +374,18 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_round_trip),
-                cmocka_unit_test(test_change_of_estate),          cmocka_unit_test(test_round_trip_of_examples),
+                cmocka_unit_test(test_change_of_estate),
+                cmocka_unit_test(test_round_trip_of_examples),
                 cmocka_unit_test(test_text_of_what_is_loaded),
-                cmocka_unit_test(test_unload),              cmocka_unit_test(test_fence),
-                cmocka_unit_test(test_fence_outlives_load), cmocka_unit_test(test_fence_without_ruleset),
-                cmocka_unit_test(test_change_by_hand),      cmocka_unit_test(test_foreign_table),
+                cmocka_unit_test(test_unload),
+                cmocka_unit_test(test_fence),
+                cmocka_unit_test(test_fence_outlives_load),
+                cmocka_unit_test(test_fence_without_ruleset),
+                cmocka_unit_test(test_change_by_hand),
+                cmocka_unit_test(test_foreign_table),
                 cmocka_unit_test(test_strangers_in_our_table),
-                cmocka_unit_test(test_refused_load),        cmocka_unit_test(test_nft_reads_our_text),
+                cmocka_unit_test(test_refused_load),
+                cmocka_unit_test(test_nft_reads_our_text),
                 cmocka_unit_test(test_many_services),
         };
 
