@@ -355,7 +355,7 @@ static void test_many_services(void **state)
                 char port[16];
 
                 snprintf(port, sizeof(port), "%u/tcp", 10000 + i);
-                if (i % 5)
+                if (i % 20)
                         sample_from(sample_service(e, i % 2, port, 100 + i), ORIGIN_ANY, 0);
                 else
                         sample_from(sample_service(e, i % 2, port, 100 + i), ORIGIN_NETWORK, 0)->network =
