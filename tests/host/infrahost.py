@@ -39,7 +39,7 @@ def mount_storage(path, kind="btrfs", size="16G"):
     """A file system of its own in a sparse file that has no name any more."""
     path = pathlib.Path(path)
     path.mkdir(parents=True, exist_ok=True)
-    handle, image = tempfile.mkstemp(prefix="infra-storage-", dir="/var/tmp")
+    handle, image = tempfile.mkstemp(prefix=f"infra-storage-{os.environ.get('INFRA_TEST_NUMBER', os.getpid())}-", dir="/var/tmp")
     os.close(handle)
     try:
         run("truncate", "-s", size, image)
