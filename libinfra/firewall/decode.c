@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/*
- * From the kernel back to the intermediate form. What this program never writes (a rule added by hand with
- * other expressions) becomes an "unknown" rule that carries libnftnl's words: it shows up in every difference.
- */
+/* From the kernel back to the intermediate form: tables, chains, sets and their elements. Rules: decode-rule.c. */
 
 #include <errno.h>
 #include <libnftnl/chain.h>
-#include <libnftnl/expr.h>
+#include <libnftnl/flowtable.h>
+#include <libnftnl/object.h>
 #include <libnftnl/rule.h>
 #include <libnftnl/set.h>
-#include <libnftnl/udata.h>
+#include <libnftnl/table.h>
 #include <netinet/in.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
@@ -18,8 +16,9 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "base/fd.h"
 #include "base/str.h"
-#include "firewall/encode.h"
+#include "firewall/decode.h"
 #include "firewall/kernel.h"
 
 struct reading {
@@ -29,270 +28,16 @@ struct reading {
         bool oom;
 };
 
-static int on_comment(const struct nftnl_udata *attribute, void *userdata)
-{
-        char **comment = userdata;
-
-        /* Rule and element comments have the same number. */
-        if (nftnl_udata_type(attribute) == NFTNL_UDATA_RULE_COMMENT && !*comment)
-                *comment = strndup(nftnl_udata_get(attribute), nftnl_udata_len(attribute));
-        return 0;
-}
-
-static char *comment_of(const void *data, uint32_t size)
-{
-        char *comment = NULL;
-
-        if (data && size)
-                nftnl_udata_parse(data, size, on_comment, &comment);
-        return comment;
-}
-
-/* The expressions of one rule, walked with what the last loads put into the registers. */
-struct walk {
-        struct nftnl_expr_iter *iterator;
-        struct nftnl_expr *e;
-        enum field fields[RULESET_FIELDS_MAX];
-        size_t n_fields;
-        bool masked;
-        uint8_t mask[16];
-};
-
-static bool is(const struct walk *w, const char *name)
-{
-        return w->e && streq(nftnl_expr_get_str(w->e, NFTNL_EXPR_NAME), name);
-}
-
-static void step(struct walk *w)
-{
-        w->e = nftnl_expr_iter_next(w->iterator);
-}
-
-/* Which field a load expression reads; FIELD_MAX when none of ours. */
-static enum field field_of(struct nftnl_expr *e, uint32_t *ret_register)
-{
-        const char *name = nftnl_expr_get_str(e, NFTNL_EXPR_NAME);
-        enum field_source source;
-        uint32_t key, size = 0;
-
-        if (streq(name, "meta") && nftnl_expr_is_set(e, NFTNL_EXPR_META_DREG)) {
-                source = SOURCE_META;
-                key = nftnl_expr_get_u32(e, NFTNL_EXPR_META_KEY);
-                *ret_register = nftnl_expr_get_u32(e, NFTNL_EXPR_META_DREG);
-        } else if (streq(name, "ct") && nftnl_expr_is_set(e, NFTNL_EXPR_CT_DREG)) {
-                source = SOURCE_CT;
-                key = nftnl_expr_get_u32(e, NFTNL_EXPR_CT_KEY);
-                *ret_register = nftnl_expr_get_u32(e, NFTNL_EXPR_CT_DREG);
-        } else if (streq(name, "fib")) {
-                source = SOURCE_FIB;
-                key = nftnl_expr_get_u32(e, NFTNL_EXPR_FIB_RESULT);
-                *ret_register = nftnl_expr_get_u32(e, NFTNL_EXPR_FIB_DREG);
-        } else if (streq(name, "payload") && nftnl_expr_is_set(e, NFTNL_EXPR_PAYLOAD_DREG)) {
-                uint32_t base = nftnl_expr_get_u32(e, NFTNL_EXPR_PAYLOAD_BASE);
-
-                source = base == NFT_PAYLOAD_NETWORK_HEADER ? SOURCE_NETWORK : SOURCE_TRANSPORT;
-                key = nftnl_expr_get_u32(e, NFTNL_EXPR_PAYLOAD_OFFSET);
-                size = nftnl_expr_get_u32(e, NFTNL_EXPR_PAYLOAD_LEN);
-                *ret_register = nftnl_expr_get_u32(e, NFTNL_EXPR_PAYLOAD_DREG);
-                if (base == NFT_PAYLOAD_LL_HEADER)
-                        return FIELD_MAX;
-        } else {
-                return FIELD_MAX;
-        }
-        for (int f = 0; f < FIELD_MAX; f++) {
-                const struct field_type *t = field_type((enum field)f);
-
-                if (t->source == source && t->key == key && (size == 0 || size == t->size))
-                        return (enum field)f;
-        }
-        return FIELD_MAX;
-}
-
-/* Reads loads into consecutive registers. False: something unknown. */
-static bool take_loads(struct walk *w)
-{
-        unsigned word = 0;
-
-        w->n_fields = 0;
-        for (; w->e && !is(w, "cmp") && !is(w, "bitwise") && !is(w, "lookup"); step(w)) {
-                uint32_t reg = 0;
-                enum field f = field_of(w->e, &reg);
-
-                if (f == FIELD_MAX || w->n_fields == RULESET_FIELDS_MAX || reg != register_of(word))
-                        return false;
-                w->fields[w->n_fields++] = f;
-                word += field_room(f) / 4;
-        }
-        return w->e != NULL;
-}
-
-static bool copy_data(uint8_t to[static 16], struct nftnl_expr *e, uint16_t attribute)
-{
-        uint32_t size = 0;
-        const void *data = nftnl_expr_get(e, attribute, &size);
-
-        if (!data || size > 16)
-                return false;
-        memcpy(to, data, size);
-        return true;
-}
-
-static bool take_comparison(struct walk *w, struct rule *r)
-{
-        struct match *m = rule_add_match(r, MATCH_EQUAL, w->fields[0]);
-        static const uint8_t zero[16];
-
-        if (!m || w->n_fields != 1)
-                return false;
-        if (is(w, "bitwise")) {
-                if (!copy_data(m->mask, w->e, NFTNL_EXPR_BITWISE_MASK))
-                        return false;
-                m->kind = MATCH_BITS;
-                step(w);
-        }
-        if (!is(w, "cmp") || !copy_data(m->value, w->e, NFTNL_EXPR_CMP_DATA))
-                return false;
-        if (nftnl_expr_get_u32(w->e, NFTNL_EXPR_CMP_OP) == NFT_CMP_NEQ) {
-                if (m->kind != MATCH_BITS || memcmp(m->value, zero, sizeof(zero)) != 0)
-                        return false;
-                m->kind = MATCH_ANY_BIT;
-        }
-        step(w);
-        return true;
-}
-
-/* Both kinds of ICMP have their type at the same place: which it is stands in a match before. */
-static bool is_icmpv6(const struct rule *r)
-{
-        for (size_t i = 0; i < r->n_matches; i++)
-                if (r->matches[i].fields[0] == FIELD_L4PROTO && r->matches[i].value[0] == IPPROTO_ICMPV6)
-                        return true;
-        return false;
-}
-
-static bool take_lookup_match(struct walk *w, struct rule *r)
-{
-        bool icmpv6 = is_icmpv6(r);
-        struct match *m = rule_add_match(r, MATCH_SET, w->fields[0]);
-
-        if (!m || nftnl_expr_get_u32(w->e, NFTNL_EXPR_LOOKUP_FLAGS) != 0)
-                return false;
-        memcpy(m->fields, w->fields, sizeof(m->fields));
-        m->n_fields = w->n_fields;
-        if (m->fields[0] == FIELD_ICMP_TYPE && icmpv6)
-                m->fields[0] = FIELD_ICMPV6_TYPE;
-        strncpy(m->set, nftnl_expr_get_str(w->e, NFTNL_EXPR_LOOKUP_SET), RULESET_NAME_MAX);
-        step(w);
-        return true;
-}
-
-/* A lookup that gives something: a verdict, or what the following translation needs. */
-static bool take_map(struct walk *w, struct rule *r)
-{
-        struct verdict *v = &r->verdict;
-        uint32_t dreg = nftnl_expr_get_u32(w->e, NFTNL_EXPR_LOOKUP_DREG);
-
-        memcpy(v->fields, w->fields, sizeof(v->fields));
-        v->n_fields = w->n_fields;
-        strncpy(v->name, nftnl_expr_get_str(w->e, NFTNL_EXPR_LOOKUP_SET), RULESET_NAME_MAX);
-        step(w);
-        if (dreg == NFT_REG_VERDICT) {
-                v->kind = VERDICT_MAP;
-                return true;
-        }
-        if (!is(w, "nat"))
-                return false;
-        if (nftnl_expr_get_u32(w->e, NFTNL_EXPR_NAT_TYPE) == NFT_NAT_SNAT)
-                v->kind = VERDICT_SNAT;
-        else
-                v->kind = nftnl_expr_is_set(w->e, NFTNL_EXPR_NAT_REG_PROTO_MIN) ? VERDICT_DNAT_PORT : VERDICT_DNAT;
-        step(w);
-        return true;
-}
-
-static bool take_immediate(struct walk *w, struct rule *r)
-{
-        int verdict = (int)nftnl_expr_get_u32(w->e, NFTNL_EXPR_IMM_VERDICT);
-        const char *chain;
-
-        if (verdict == NF_ACCEPT || verdict == NF_DROP) {
-                r->verdict.kind = verdict == NF_ACCEPT ? VERDICT_ACCEPT : VERDICT_DROP;
-        } else if (verdict == NFT_JUMP) {
-                chain = nftnl_expr_get_str(w->e, NFTNL_EXPR_IMM_CHAIN);
-                r->verdict.kind = VERDICT_JUMP;
-                strncpy(r->verdict.name, chain ? chain : "", RULESET_NAME_MAX);
-        } else {
-                return false;
-        }
-        step(w);
-        return true;
-}
-
-static bool take_expressions(struct walk *w, struct rule *r)
-{
-        while (w->e) {
-                if (is(w, "immediate"))
-                        return take_immediate(w, r) && !w->e;
-                if (is(w, "masq")) {
-                        r->verdict.kind = VERDICT_MASQUERADE;
-                        step(w);
-                        return !w->e;
-                }
-                if (!take_loads(w))
-                        return false;
-                if (is(w, "lookup") && nftnl_expr_is_set(w->e, NFTNL_EXPR_LOOKUP_DREG))
-                        return take_map(w, r) && !w->e;
-                if (!(is(w, "lookup") ? take_lookup_match(w, r) : take_comparison(w, r)))
-                        return false;
-        }
-        return false;
-}
-
-static char *words_of(struct nftnl_rule *n)
-{
-        struct nftnl_expr_iter *i = nftnl_expr_iter_create(n);
-        struct str s = {};
-
-        for (struct nftnl_expr *e; i && (e = nftnl_expr_iter_next(i));) {
-                char text[512] = "";
-
-                nftnl_expr_snprintf(text, sizeof(text), e, NFTNL_OUTPUT_DEFAULT, 0);
-                str_add(&s, "[ %s %s] ", nftnl_expr_get_str(e, NFTNL_EXPR_NAME), text);
-        }
-        if (i)
-                nftnl_expr_iter_destroy(i);
-        return str_take(&s);
-}
-
-static void decode_rule(struct nftnl_rule *n, struct reading *d)
-{
-        struct chain *c = table_chain(d->table, nftnl_rule_get_str(n, NFTNL_RULE_CHAIN));
-        struct walk w = { .iterator = nftnl_expr_iter_create(n) };
-        struct rule *r = c ? chain_add_rule(c, VERDICT_ACCEPT, NULL) : NULL;
-        uint32_t size = 0;
-        const void *user = nftnl_rule_get_data(n, NFTNL_RULE_USERDATA, &size);
-
-        if (!r || !w.iterator) {
-                d->oom = true;
-        } else {
-                r->comment = comment_of(user, size);
-                step(&w);
-                if (!take_expressions(&w, r)) {
-                        r->unknown = words_of(n);
-                        d->oom = d->oom || !r->unknown;
-                }
-        }
-        if (w.iterator)
-                nftnl_expr_iter_destroy(w.iterator);
-}
-
 static int on_rule(const struct nlmsghdr *m, void *userdata)
 {
         struct nftnl_rule *n = nftnl_rule_alloc();
         struct reading *d = userdata;
 
-        if (n && nftnl_rule_nlmsg_parse(m, n) == 0 && streq(nftnl_rule_get_str(n, NFTNL_RULE_TABLE), RULESET_TABLE))
-                decode_rule(n, d);
+        if (n && nftnl_rule_nlmsg_parse(m, n) == 0 && streq(nftnl_rule_get_str(n, NFTNL_RULE_TABLE), RULESET_TABLE)) {
+                struct chain *c = table_chain(d->table, nftnl_rule_get_str(n, NFTNL_RULE_CHAIN));
+
+                d->oom = d->oom || !c || decode_rule(n, c) < 0;
+        }
         if (n)
                 nftnl_rule_free(n);
         return MNL_CB_OK;
@@ -303,14 +48,18 @@ static int on_chain(const struct nlmsghdr *m, void *userdata)
         struct nftnl_chain *n = nftnl_chain_alloc();
         struct reading *d = userdata;
 
-        if (n && nftnl_chain_nlmsg_parse(m, n) == 0 && streq(nftnl_chain_get_str(n, NFTNL_CHAIN_TABLE), RULESET_TABLE)) {
-                const char *type = nftnl_chain_is_set(n, NFTNL_CHAIN_HOOKNUM) ? nftnl_chain_get_str(n, NFTNL_CHAIN_TYPE) : NULL;
+        if (n && nftnl_chain_nlmsg_parse(m, n) == 0 &&
+            streq(nftnl_chain_get_str(n, NFTNL_CHAIN_TABLE), RULESET_TABLE)) {
+                const char *type =
+                        nftnl_chain_is_set(n, NFTNL_CHAIN_HOOKNUM) ? nftnl_chain_get_str(n, NFTNL_CHAIN_TYPE) : NULL;
                 struct chain *c = table_add_chain(d->table, nftnl_chain_get_str(n, NFTNL_CHAIN_NAME),
-                                                  !type ? NULL : streq(type, "nat") ? "nat" : "filter",
-                                                  nftnl_chain_get_u32(n, NFTNL_CHAIN_HOOKNUM), nftnl_chain_get_s32(n, NFTNL_CHAIN_PRIO),
+                                                  !type                ? NULL
+                                                  : streq(type, "nat") ? "nat"
+                                                                       : "filter",
+                                                  nftnl_chain_get_u32(n, NFTNL_CHAIN_HOOKNUM),
+                                                  nftnl_chain_get_s32(n, NFTNL_CHAIN_PRIO),
                                                   type && nftnl_chain_get_u32(n, NFTNL_CHAIN_POLICY) == NF_DROP);
 
-                d->found = true;
                 d->oom = d->oom || !c;
         }
         if (n)
@@ -342,10 +91,11 @@ static bool decode_set(struct nftnl_set *n, struct set *s)
                 s->fields[i] = reversed[n_fields - 1 - i];
         s->n_fields = n_fields;
         s->interval = flags & NFT_SET_INTERVAL;
+        s->unknown = flags & ~(uint32_t)(NFT_SET_INTERVAL | NFT_SET_CONCAT | NFT_SET_MAP);
         if (flags & NFT_SET_MAP)
-                s->data = nftnl_set_get_u32(n, NFTNL_SET_DATA_TYPE) == NFT_DATA_VERDICT ? DATA_VERDICT :
-                          nftnl_set_get_u32(n, NFTNL_SET_DATA_LEN) == 4                 ? DATA_ADDRESS :
-                                                                                          DATA_ADDRESS_PORT;
+                s->data = nftnl_set_get_u32(n, NFTNL_SET_DATA_TYPE) == NFT_DATA_VERDICT ? DATA_VERDICT
+                          : nftnl_set_get_u32(n, NFTNL_SET_DATA_LEN) == 4               ? DATA_ADDRESS
+                                                                                        : DATA_ADDRESS_PORT;
         return n_fields > 0;
 }
 
@@ -356,12 +106,14 @@ static int on_set(const struct nlmsghdr *m, void *userdata)
 
         if (n && nftnl_set_nlmsg_parse(m, n) == 0 && streq(nftnl_set_get_str(n, NFTNL_SET_TABLE), RULESET_TABLE)) {
                 static const enum field none;
-                struct set *s = table_add_set(d->table, nftnl_set_get_str(n, NFTNL_SET_NAME), DATA_NONE, false, &none, 1);
+                struct set *s =
+                        table_add_set(d->table, nftnl_set_get_str(n, NFTNL_SET_NAME), DATA_NONE, false, &none, 1);
 
-                if (!s || !decode_set(n, s))
-                        d->oom = d->oom || !s;
-                else
-                        s->runtime = startswith(s->name, "fenced");
+                if (s) {
+                        s->unknown = !decode_set(n, s) || s->unknown;
+                        s->runtime = !s->unknown && startswith(s->name, "fenced");
+                }
+                d->oom = d->oom || !s;
         }
         if (n)
                 nftnl_set_free(n);
@@ -400,7 +152,7 @@ static int on_element(struct nftnl_set_elem *n, void *userdata)
                         memcpy(e->data, data, MIN(size, (uint32_t)sizeof(e->data)));
         }
         data = nftnl_set_elem_get(n, NFTNL_SET_ELEM_USERDATA, &size);
-        e->comment = comment_of(data, size);
+        e->comment = decode_comment(data, size);
         return 0;
 }
 
@@ -438,6 +190,53 @@ int kernel_read_elements(struct firewall *f, int family, struct set *s, infra_er
         return d.oom || set_sort(s) < 0 ? infra_error_oom(reterr) : 0;
 }
 
+static void add_unknown(struct reading *d, const char *what, const char *name)
+{
+        _cleanup_free_ char *text = path_join("%s %s", what, name);
+
+        d->oom = d->oom || !text || strlist_add(&d->table->unknown, text) < 0;
+}
+
+static int on_table(const struct nlmsghdr *m, void *userdata)
+{
+        struct nftnl_table *n = nftnl_table_alloc();
+        struct reading *d = userdata;
+
+        if (n && nftnl_table_nlmsg_parse(m, n) == 0 && streq(nftnl_table_get_str(n, NFTNL_TABLE_NAME), RULESET_TABLE)) {
+                uint32_t flags = nftnl_table_get_u32(n, NFTNL_TABLE_FLAGS);
+
+                d->found = true;
+                if (flags)
+                        add_unknown(d, "flags", flags == NFT_TABLE_F_DORMANT ? "dormant" : "that are not ours");
+        }
+        if (n)
+                nftnl_table_free(n);
+        return MNL_CB_OK;
+}
+
+static int on_object(const struct nlmsghdr *m, void *userdata)
+{
+        struct nftnl_obj *n = nftnl_obj_alloc();
+
+        if (n && nftnl_obj_nlmsg_parse(m, n) == 0 && streq(nftnl_obj_get_str(n, NFTNL_OBJ_TABLE), RULESET_TABLE))
+                add_unknown(userdata, "object", nftnl_obj_get_str(n, NFTNL_OBJ_NAME));
+        if (n)
+                nftnl_obj_free(n);
+        return MNL_CB_OK;
+}
+
+static int on_flowtable(const struct nlmsghdr *m, void *userdata)
+{
+        struct nftnl_flowtable *n = nftnl_flowtable_alloc();
+
+        if (n && nftnl_flowtable_nlmsg_parse(m, n) == 0 &&
+            streq(nftnl_flowtable_get_str(n, NFTNL_FLOWTABLE_TABLE), RULESET_TABLE))
+                add_unknown(userdata, "flowtable", nftnl_flowtable_get_str(n, NFTNL_FLOWTABLE_NAME));
+        if (n)
+                nftnl_flowtable_free(n);
+        return MNL_CB_OK;
+}
+
 static void fill_set_dump(struct nlmsghdr *m, const void *userdata)
 {
         (void)userdata;
@@ -446,14 +245,20 @@ static void fill_set_dump(struct nlmsghdr *m, const void *userdata)
 
 int kernel_read_table(struct firewall *f, struct table *ret, bool *ret_found, infra_error **reterr)
 {
+        static const struct {
+                uint16_t type;
+                mnl_cb_t each;
+        } questions[] = {
+                { NFT_MSG_GETTABLE, on_table }, { NFT_MSG_GETCHAIN, on_chain }, { NFT_MSG_GETSET, on_set },
+                { NFT_MSG_GETRULE, on_rule },   { NFT_MSG_GETOBJ, on_object },  { NFT_MSG_GETFLOWTABLE, on_flowtable },
+        };
         struct reading d = { .table = ret };
-        uint16_t family = (uint16_t)ret->family;
-        int r = kernel_ask(f, NFT_MSG_GETCHAIN, family, NLM_F_DUMP, NULL, NULL, on_chain, &d);
+        int r = 0;
 
-        if (r >= 0 && d.found)
-                r = kernel_ask(f, NFT_MSG_GETSET, family, NLM_F_DUMP, fill_set_dump, NULL, on_set, &d);
-        if (r >= 0 && d.found)
-                r = kernel_ask(f, NFT_MSG_GETRULE, family, NLM_F_DUMP, NULL, NULL, on_rule, &d);
+        /* The table comes first: without it there is no more to ask. */
+        for (size_t i = 0; r >= 0 && i < ELEMENTS(questions) && (i == 0 || d.found); i++)
+                r = kernel_ask(f, questions[i].type, (uint16_t)ret->family, NLM_F_DUMP,
+                               questions[i].type == NFT_MSG_GETSET ? fill_set_dump : NULL, NULL, questions[i].each, &d);
         if (r < 0)
                 return infra_error_set(reterr, r, "cannot read the ruleset: %s", strerror(-r));
         for (size_t i = 0; i < ret->n_sets; i++) {

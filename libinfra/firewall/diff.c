@@ -126,6 +126,8 @@ int ruleset_diff(const struct ruleset *have, const struct ruleset *want, char **
         struct str s = {};
 
         for (size_t i = 0; i < RULESET_TABLES; i++) {
+                for (size_t k = 0; have && k < have->tables[i].unknown.n; k++)
+                        str_add(&s, "- table " RULESET_TABLE ": %s\n", have->tables[i].unknown.items[k]);
                 diff_sets(&s, have ? &have->tables[i] : NULL, want ? &want->tables[i] : NULL);
                 diff_chains(&s, have ? &have->tables[i] : NULL, want ? &want->tables[i] : NULL);
         }

@@ -14,6 +14,7 @@
 #include <libnftnl/udata.h>
 #include <netinet/in.h>
 #include <linux/netfilter.h>
+#include <linux/netfilter/nf_nat.h>
 #include <linux/netfilter/nf_tables.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,6 +122,7 @@ static bool add_lookup(struct nftnl_rule *r, const char *set, uint32_t dreg)
                 return false;
         nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_SREG, NFT_REG_1);
         nftnl_expr_set_str(e, NFTNL_EXPR_LOOKUP_SET, set);
+        nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_FLAGS, 0);
         if (dreg != UINT32_MAX)
                 nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_DREG, dreg);
         return append(r, e);
@@ -171,8 +173,12 @@ static bool add_translation(struct nftnl_rule *r, const struct verdict *v)
         nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_TYPE, v->kind == VERDICT_SNAT ? NFT_NAT_SNAT : NFT_NAT_DNAT);
         nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_FAMILY, NFPROTO_IPV4);
         nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_REG_ADDR_MIN, NFT_REG_1);
-        if (port)
+        nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_REG_ADDR_MAX, NFT_REG_1);
+        if (port) {
                 nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_REG_PROTO_MIN, register_of(1));
+                nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_REG_PROTO_MAX, register_of(1));
+        }
+        nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_FLAGS, NF_NAT_RANGE_MAP_IPS | (port ? NF_NAT_RANGE_PROTO_SPECIFIED : 0));
         return append(r, e);
 }
 
@@ -204,6 +210,14 @@ static struct nftnl_udata_buf *user_comment(uint8_t type, const char *comment)
         return buffer;
 }
 
+bool encode_expressions(struct nftnl_rule *r, const struct rule *from)
+{
+        for (size_t i = 0; i < from->n_matches; i++)
+                if (!add_match(r, &from->matches[i]))
+                        return false;
+        return add_verdict(r, &from->verdict);
+}
+
 static bool fill_rule(struct nftnl_rule *r, const struct rule *from)
 {
         struct nftnl_udata_buf *comment = user_comment(NFTNL_UDATA_RULE_COMMENT, from->comment);
@@ -211,10 +225,7 @@ static bool fill_rule(struct nftnl_rule *r, const struct rule *from)
         if (comment)
                 nftnl_rule_set_data(r, NFTNL_RULE_USERDATA, nftnl_udata_buf_data(comment), nftnl_udata_buf_len(comment));
         nftnl_udata_buf_free(comment);
-        for (size_t i = 0; i < from->n_matches; i++)
-                if (!add_match(r, &from->matches[i]))
-                        return false;
-        return add_verdict(r, &from->verdict);
+        return encode_expressions(r, from);
 }
 
 static void batch_rule(struct batch *b, int family, const struct chain *c, const struct rule *from)

@@ -104,14 +104,15 @@ static void batch_missing(struct batch *b, int family, const struct set *s, cons
         batch_elements(b, family, &part, add);
 }
 
+/* @whole: the table goes with all its sets, and only what was filled in at run time is carried over. */
 static void batch_replace_set(struct batch *b, const struct table *have, const struct table *want, const struct set *s,
-                              uint32_t id)
+                              uint32_t id, bool whole)
 {
         const struct set *old = set_staying(s, have);
 
-        if (!old) {
+        if (!old || whole) {
                 batch_add_set(b, want->family, s, id);
-                batch_elements(b, want->family, s, true);
+                batch_elements(b, want->family, s->runtime && old ? old : s, true);
         } else if (!s->runtime) {
                 batch_missing(b, want->family, old, s, false);
                 batch_missing(b, want->family, s, old, true);
@@ -122,17 +123,19 @@ void batch_replace_table(struct batch *b, const struct table *have, const struct
 {
         uint32_t first_id = want->family == NFPROTO_BRIDGE ? SET_IDS + 1 : 1;
 
-        /* There may be a table without chains, of which nothing was read. */
-        if (have->n_chains)
-                batch_clear(b, have, want);
-        else
+        /* What somebody else made of the table, such as switching it off, only goes with the table itself. */
+        bool whole = have->n_chains == 0 || have->unknown.n > 0;
+
+        if (whole)
                 batch_delete_table(b, want->family);
+        else
+                batch_clear(b, have, want);
         batch_add_table(b, want);
         for (size_t i = 0; i < want->n_chains; i++)
-                if (!chain_stays(&want->chains[i], have))
+                if (whole || !chain_stays(&want->chains[i], have))
                         batch_add_chain(b, want->family, &want->chains[i]);
         for (size_t i = 0; i < want->n_sets; i++)
-                batch_replace_set(b, have, want, &want->sets[i], first_id + (uint32_t)i);
+                batch_replace_set(b, have, want, &want->sets[i], first_id + (uint32_t)i, whole);
         for (size_t i = 0; i < want->n_chains; i++)
                 batch_add_rules(b, want->family, &want->chains[i]);
 }

@@ -42,6 +42,7 @@ static void table_done(struct table *t)
         }
         free(t->sets);
         free(t->chains);
+        strlist_done(&t->unknown);
 }
 
 struct ruleset *ruleset_free(struct ruleset *r)
@@ -156,7 +157,7 @@ bool element_same_data(const struct element *a, const struct element *b)
 
 bool set_same_shape(const struct set *a, const struct set *b)
 {
-        if (a->n_fields != b->n_fields || a->interval != b->interval || a->data != b->data)
+        if (a->unknown || b->unknown || a->n_fields != b->n_fields || a->interval != b->interval || a->data != b->data)
                 return false;
         for (size_t i = 0; i < a->n_fields; i++)
                 if (field_type(a->fields[i])->datatype != field_type(b->fields[i])->datatype)

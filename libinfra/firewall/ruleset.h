@@ -16,6 +16,7 @@
 
 #include "base/diag.h"
 #include "base/error.h"
+#include "base/str.h"
 
 enum {
         RULESET_NAME_MAX = 31,
@@ -134,6 +135,7 @@ struct set {
         enum set_data data;
         bool interval;
         bool runtime; /* filled at run time (fences): no part of a difference */
+        bool unknown; /* decoded from the kernel: of a kind that is not written here */
         struct element *elements; /* sorted by key */
         size_t n_elements;
 };
@@ -144,6 +146,7 @@ struct table {
         size_t n_sets;
         struct chain *chains;
         size_t n_chains;
+        struct strlist unknown; /* decoded from the kernel: "flags dormant", "object c1" */
 };
 
 enum { RULESET_TABLES = 2 };

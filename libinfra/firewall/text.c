@@ -279,6 +279,8 @@ int ruleset_text(const struct ruleset *r, char **ret, infra_error **reterr)
                 if (t->n_chains == 0)
                         continue;
                 str_add(&s, "table %s " RULESET_TABLE " {\n", t->family == NFPROTO_INET ? "inet" : "bridge");
+                for (size_t k = 0; k < t->unknown.n; k++)
+                        str_add(&s, "\t# %s\n", t->unknown.items[k]);
                 for (size_t k = 0; k < t->n_sets; k++)
                         add_set(&s, &t->sets[k]);
                 /* What is jumped to comes first, or nft would not know it yet. */

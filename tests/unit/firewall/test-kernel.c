@@ -267,6 +267,88 @@ static void test_strangers_in_our_table(void **state)
         fence(f, MAIL, false);
 }
 
+/* A rule put in the place of ours that does another thing with nearly the same expressions. */
+static void replace_by_hand(struct fixture *f, const char *chain, const char *rule, const char *by)
+{
+        _cleanup_free_ char *what = path_join("list chain inet infra %s", chain), *list = nft("-a", what), *change = NULL;
+        char *line = strstr(list, rule), *handle = line ? strstr(line, "# handle ") : NULL;
+
+        (void)f;
+        assert_non_null(handle);
+        handle += strlen("# handle ");
+        handle[strcspn(handle, "\n")] = '\0';
+        change = path_join("replace rule inet infra %s handle %s %s", chain, handle, by);
+        free(nft("--", change));
+}
+
+/* Options that are easily overlooked, and each would open or break something. */
+static void test_nearly_the_same_rule(void **state)
+{
+        static const struct {
+                const char *chain, *rule, *by;
+        } changes[] = {
+                { "input", "iifname \"lo\"", "iifname \"lo*\" accept" },
+                { "input", "ct state invalid", "ct state != invalid drop" },
+                { "input", "ct state established", "ct state established,related,new accept" },
+                { "forward", "@services4", "meta nfproto ipv4 ip daddr . meta l4proto . th sport vmap @services4" },
+                { "forward", "fenced4 jump fence_in", "meta nfproto ipv4 ip daddr @fenced4 goto fence_in" },
+                { "prerouting", "@public_ports", "meta nfproto ipv4 fib saddr type local dnat ip to meta l4proto . th dport map @public_ports" },
+                { "prerouting", "@nat_in", "meta nfproto ipv4 dnat ip to ip daddr map @nat_in persistent" },
+                { "postrouting", "oifname \"br0\"", "meta nfproto ipv4 oifname \"br0\" ct original ip saddr 10.0.0.0/24 masquerade" },
+        };
+        struct fixture *f = fixture(state);
+
+        for (size_t i = 0; i < ELEMENTS(changes); i++) {
+                _cleanup_free_ char *text = NULL;
+                struct ruleset *have = NULL;
+
+                load(f, f->wanted);
+                assert_loaded(f, f->wanted);
+                replace_by_hand(f, changes[i].chain, changes[i].rule, changes[i].by);
+                assert_int_equal(firewall_read(f->firewall, &have, NULL), 0);
+                text = sample_diff(have, f->wanted);
+                ruleset_free(have);
+                if (!strstr(text, "\n+ chain") || !startswith(text, "- chain"))
+                        fail_msg("%s is not seen: %s", changes[i].by, text);
+        }
+        load(f, f->wanted);
+        assert_loaded(f, f->wanted);
+}
+
+/* A table that is switched off filters nothing. It is seen, and the next load switches it on, fences and all. */
+static void test_change_of_table_by_hand(void **state)
+{
+        static const char *const changes[][2] = {
+                { "add table inet infra { flags dormant; }", "- table infra: flags dormant" },
+                { "add table bridge infra { flags dormant; }", "- table infra: flags dormant" },
+                { "add counter inet infra hand", "- table infra: object hand" },
+                { "add set inet infra hand { type ipv4_addr; flags timeout; }", "- set hand" },
+                { "add rule inet infra input ip saddr { 192.0.2.1, 192.0.2.3 } accept", "- chain input: " },
+                { "add rule inet infra input tcp dport vmap { 22 : accept, 80 : drop }", "- chain input: " },
+        };
+        struct fixture *f = fixture(state);
+
+        for (size_t i = 0; i < ELEMENTS(changes); i++) {
+                _cleanup_free_ char *text = NULL, *list = NULL;
+                struct ruleset *have = NULL;
+
+                load(f, f->wanted);
+                fence(f, MAIL, true);
+                free(nft("--", changes[i][0]));
+                assert_int_equal(firewall_read(f->firewall, &have, NULL), 0);
+                text = sample_diff(have, f->wanted);
+                ruleset_free(have);
+                assert_non_null(strstr(text, changes[i][1]));
+                load(f, f->wanted);
+                assert_loaded(f, f->wanted);
+                list = nft("list", "ruleset");
+                assert_null(strstr(list, "dormant"));
+                assert_null(strstr(list, "hand"));
+                assert_true(closed(f, MAIL));
+                fence(f, MAIL, false);
+        }
+}
+
 static void test_foreign_table(void **state)
 {
         struct fixture *f = fixture(state);
@@ -383,6 +465,7 @@ int main(void)
                 cmocka_unit_test(test_fence_without_ruleset),
                 cmocka_unit_test(test_change_by_hand),
                 cmocka_unit_test(test_foreign_table),
+                cmocka_unit_test(test_nearly_the_same_rule), cmocka_unit_test(test_change_of_table_by_hand),
                 cmocka_unit_test(test_strangers_in_our_table),
                 cmocka_unit_test(test_refused_load),
                 cmocka_unit_test(test_nft_reads_our_text),
