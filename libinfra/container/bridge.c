@@ -5,8 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ifaddrs.h>
-#include <libmnl/libmnl.h>
-#include <linux/if_addr.h>
 #include <linux/if_ether.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
@@ -16,31 +14,7 @@
 
 #include "base/fd.h"
 #include "container/container.h"
-
-static void socket_closep(struct mnl_socket **s)
-{
-        if (*s)
-                mnl_socket_close(*s);
-}
-
-/* Sends one request and takes the kernel's answer: 0 or a negative errno. */
-static int talk(struct nlmsghdr *request)
-{
-        CLEANUP(socket_closep) struct mnl_socket *s = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-        _cleanup_free_ char *buffer = malloc(MNL_SOCKET_BUFFER_SIZE);
-        ssize_t n;
-
-        if (!s || !buffer || mnl_socket_bind(s, 0, MNL_SOCKET_AUTOPID) < 0)
-                return buffer ? -errno : -ENOMEM;
-        request->nlmsg_seq = 1;
-        request->nlmsg_flags |= NLM_F_REQUEST | NLM_F_ACK;
-        if (mnl_socket_sendto(s, request, request->nlmsg_len) < 0)
-                return -errno;
-        n = mnl_socket_recvfrom(s, buffer, MNL_SOCKET_BUFFER_SIZE);
-        if (n < 0)
-                return -errno;
-        return mnl_cb_run(buffer, (size_t)n, 1, mnl_socket_get_portid(s), NULL, NULL) < 0 ? -errno : 0;
-}
+#include "container/netlink.h"
 
 /*
  * A bridge without an address of its own takes the lowest one of its ports, so that every container that comes or
@@ -79,7 +53,7 @@ static int link_add(const struct host *h)
         info = mnl_attr_nest_start(m, IFLA_LINKINFO);
         mnl_attr_put_str(m, IFLA_INFO_KIND, "bridge");
         mnl_attr_nest_end(m, info);
-        return talk(m);
+        return netlink_talk(m);
 }
 
 static int link_up(unsigned index)
@@ -95,30 +69,7 @@ static int link_up(unsigned index)
         i->ifi_family = AF_UNSPEC;
         i->ifi_index = (int)index;
         i->ifi_flags = i->ifi_change = IFF_UP;
-        return talk(m);
-}
-
-static int address_add(unsigned index, const struct address *a)
-{
-        _cleanup_free_ char *buffer = calloc(1, MNL_SOCKET_BUFFER_SIZE);
-        struct nlmsghdr *m = buffer ? mnl_nlmsg_put_header(buffer) : NULL;
-        struct ifaddrmsg *i;
-        int r;
-
-        if (!m)
-                return -ENOMEM;
-        m->nlmsg_type = RTM_NEWADDR;
-        m->nlmsg_flags = NLM_F_CREATE | NLM_F_EXCL;
-        i = mnl_nlmsg_put_extra_header(m, sizeof(*i));
-        i->ifa_family = (uint8_t)a->family;
-        i->ifa_prefixlen = (uint8_t)a->prefix;
-        i->ifa_index = index;
-        /* Nobody else is on a bridge just made, so the address is usable at once. */
-        i->ifa_flags = a->family == AF_INET6 ? IFA_F_NODAD : 0;
-        mnl_attr_put(m, IFA_LOCAL, address_bits(a) / 8, a->bytes);
-        mnl_attr_put(m, IFA_ADDRESS, address_bits(a) / 8, a->bytes);
-        r = talk(m);
-        return r == -EEXIST ? 0 : r;
+        return netlink_talk(m);
 }
 
 static bool is_bridge(const char *name)
@@ -204,9 +155,9 @@ int bridge_make(const struct host *h, infra_error **reterr)
         if (r < 0 && r != -EEXIST)
                 return infra_error_set(reterr, r, "cannot make bridge %s: %s", h->bridge, strerror(-r));
         index = if_nametoindex(h->bridge);
-        r = address_is_set(&h->bridge_ipv4) ? address_add(index, &h->bridge_ipv4) : 0;
+        r = address_is_set(&h->bridge_ipv4) ? netlink_address_add(index, &h->bridge_ipv4) : 0;
         if (r >= 0 && address_is_set(&h->bridge_ipv6))
-                r = address_add(index, &h->bridge_ipv6);
+                r = netlink_address_add(index, &h->bridge_ipv6);
         if (r >= 0)
                 r = link_up(index);
         if (r < 0)

@@ -10,6 +10,8 @@
  */
 
 #include <errno.h>
+#include <net/if.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -19,6 +21,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "container/lxc.h"
+#include "container/netlink.h"
 
 enum {
         SETTLE_MS = 30000, /* a passing state (starting, stopping) lasts no longer */
@@ -48,6 +51,32 @@ static int settle(handle c, const char *name, enum container_state *ret, infra_e
         }
 }
 
+/*
+ * liblxc adds IPv6 addresses with duplicate detection: for one or two seconds they do not answer, longer than all the
+ * rest of a start takes. Policies are checked for duplicates, so they are put in again without it. Enters the
+ * container's network namespace for good: for the child only. When it fails, the addresses answer later.
+ */
+static void ipv6_at_once(handle c)
+{
+        _cleanup_free_ char *path = path_join("/proc/%d/ns/net", (int)c->init_pid(c)),
+                            *item = handle_item(c, "lxc.net.0.ipv6.address");
+        _cleanup_close_ int net = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+        _cleanup_strlist_ struct strlist lines = {};
+        unsigned index;
+
+        if (!item || net < 0 || strlist_lines(&lines, item) < 0 || setns(net, CLONE_NEWNET) < 0)
+                return;
+        index = if_nametoindex("eth0");
+        for (size_t i = 0; index && i < lines.n; i++) {
+                struct address a;
+
+                if (address_parse(lines.items[i], &a) < 0 || a.family != AF_INET6 ||
+                    netlink_address_delete(index, &a) < 0)
+                        continue;
+                netlink_address_add(index, &a);
+        }
+}
+
 static int start_apart(handle c, infra_error **reterr)
 {
         pid_t pid;
@@ -60,7 +89,10 @@ static int start_apart(handle c, infra_error **reterr)
         if (pid == 0) {
                 signals_reset();
                 setsid();
-                _exit(c->start(c, 0, NULL) ? 0 : 1);
+                if (!c->start(c, 0, NULL))
+                        _exit(1);
+                ipv6_at_once(c);
+                _exit(0);
         }
         /* How it ended is seen by looking at the container. */
         while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)

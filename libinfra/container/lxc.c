@@ -67,6 +67,18 @@ int handle_open_running(const char *lxc_path, const char *name, handle *ret, inf
         return 0;
 }
 
+char *handle_item(handle c, const char *key)
+{
+        int length = c->get_config_item(c, key, NULL, 0);
+        char *value = length > 0 ? malloc((size_t)length + 1) : NULL;
+
+        if (!value || c->get_config_item(c, key, value, length + 1) != length) {
+                free(value);
+                return NULL;
+        }
+        return value;
+}
+
 void signals_reset(void)
 {
         sigset_t none;

@@ -41,6 +41,8 @@ int start_check(handle c, const char *lxc_path, const char *name, infra_error **
 /* Every signal as at birth, none blocked: what the caller ignores or blocks must not reach a guest's programs. */
 void signals_reset(void);
 
+/* A configuration item's text, allocated; NULL when it is not set. */
+char *handle_item(handle c, const char *key);
 /* liblxc's state word, asked now. */
 enum container_state handle_state(handle c);
 

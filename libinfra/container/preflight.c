@@ -12,18 +12,6 @@
 #include "base/fd.h"
 #include "container/lxc.h"
 
-static char *item_of(handle c, const char *key)
-{
-        int length = c->get_config_item(c, key, NULL, 0);
-        char *value = length > 0 ? malloc((size_t)length + 1) : NULL;
-
-        if (!value || c->get_config_item(c, key, value, length + 1) != length) {
-                free(value);
-                return NULL;
-        }
-        return value;
-}
-
 /* The octal escapes of fstab(5), in place; the text ends at the first space. */
 static void unescape(char *text)
 {
@@ -44,7 +32,7 @@ static void unescape(char *text)
 
 static int check_volumes(handle c, const char *name, infra_error **reterr)
 {
-        _cleanup_free_ char *entries = item_of(c, "lxc.mount.entry");
+        _cleanup_free_ char *entries = handle_item(c, "lxc.mount.entry");
         _cleanup_strlist_ struct strlist lines = {};
 
         if (entries && strlist_lines(&lines, entries) < 0)
@@ -64,7 +52,7 @@ static int check_volumes(handle c, const char *name, infra_error **reterr)
 
 int start_check(handle c, const char *lxc_path, const char *name, infra_error **reterr)
 {
-        _cleanup_free_ char *bridge = item_of(c, "lxc.net.0.link");
+        _cleanup_free_ char *bridge = handle_item(c, "lxc.net.0.link");
         struct container_status s;
         int r = container_observe(lxc_path, name, &s, reterr);
 

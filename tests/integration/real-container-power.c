@@ -177,3 +177,23 @@ void power_filesystem_without_idmap_is_named(void **state)
         bad(container_start(LXC_PATH, NAME, &error), &error, -EIO, "id-mapped mounts");
         configure(false);
 }
+
+/* Duplicate detection would keep it silent for one to two seconds after each start. */
+void power_ipv6_answers_at_once(void **state)
+{
+        _cleanup_error_ infra_error *error = NULL;
+
+        (void)state;
+        configure(false);
+        good(container_start(LXC_PATH, NAME, &error), &error);
+        assert_int_equal(outside("python3 -c '\n"
+                                 "import socket\n"
+                                 "try: socket.create_connection((\"2001:db8:616:162:2::5\", 1), 0.5)\n"
+                                 "except ConnectionRefusedError: pass'"),
+                         0);
+        assert_int_equal(
+                outside("! nsenter --net=/proc/$(pgrep -xo systemd)/ns/net ip -6 addr show dev eth0 scope global | grep -q tentative"),
+                0);
+        good(container_wait_booted(LXC_PATH, NAME, START_MS, &error), &error);
+        assert_int_equal(inside("ip -6 route | grep -q '^default via 2001:db8:616:162:2::1 dev eth0'", NULL), 0);
+}

@@ -337,6 +337,7 @@ int main(void)
                 cmocka_unit_test(power_stop_is_orderly_within_the_grace),
                 cmocka_unit_test(power_stop_kills_after_the_grace_whatever_signals_come),
                 cmocka_unit_test(power_stop_right_after_start),
+                cmocka_unit_test(power_ipv6_answers_at_once),
                 cmocka_unit_test(power_container_outlives_its_starter),
                 cmocka_unit_test(power_two_starts_make_one_container),
                 cmocka_unit_test(power_failed_start_says_why),

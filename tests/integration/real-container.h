@@ -54,6 +54,7 @@ void power_container_outlives_its_starter(void **state);
 void power_two_starts_make_one_container(void **state);
 void power_failed_start_says_why(void **state);
 void power_filesystem_without_idmap_is_named(void **state);
+void power_ipv6_answers_at_once(void **state);
 /* In real-container-terminal.c. */
 void terminal_login(void **state);
 void terminal_shell(void **state);
