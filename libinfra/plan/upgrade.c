@@ -71,6 +71,11 @@ int plan_upgrade(struct plan *p, const struct upgrade *u, const infra_estate *e,
         if (!f->firewall_loaded)
                 return infra_error_set(reterr, -ENOENT, "the ruleset is not loaded, so there is no fence to close; run `infractl apply` first");
         p->on_failure = u->on_failure;
+        /* Said rather than silently passed over: who relies on them must look themselves. */
+        if (u->approvals > 1 && plan_note(p, "%s:%u asks for %u approvals; this version leaves them to you", u->span.file, u->span.line, u->approvals) < 0)
+                return -ENOMEM;
+        if (u->window_length_ms && plan_note(p, "%s:%u names a window; this version does not wait for it nor end with it", u->span.file, u->span.line) < 0)
+                return -ENOMEM;
         for (size_t w = 0; w < u->n_waves; w++) {
                 for (size_t i = 0; i < u->waves[w].n_containers; i++) {
                         size_t index = u->waves[w].containers[i];

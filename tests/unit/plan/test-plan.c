@@ -53,6 +53,17 @@ static void in_place_has_every_step(void **state)
         assert_string_equal(p->steps[13].where, "containers/x.yaml:2");
 }
 
+static void what_is_not_enforced_is_said(void **state)
+{
+        PLAN(PLAN_UPGRADE, "trixie");
+
+        e->upgrades[0].approvals = 2;
+        e->upgrades[0].window_length_ms = 3600000;
+        assert_int_equal(compute(k, s, e, &f, &p, &error), 0);
+        assert_int_equal(p->notes.n, 2);
+        assert_string_equal(p->notes.items[0], "containers/x.yaml:9 asks for 2 approvals; this version leaves them to you");
+}
+
 static void same_input_same_bytes(void **state)
 {
         _cleanup_free_ char *first = NULL, *second = NULL, *third = NULL;
@@ -236,7 +247,7 @@ static void every_step_kind_has_a_row(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(in_place_has_every_step), cmocka_unit_test(same_input_same_bytes),
+                cmocka_unit_test(in_place_has_every_step), cmocka_unit_test(what_is_not_enforced_is_said), cmocka_unit_test(same_input_same_bytes),
                 cmocka_unit_test(releases_are_not_skipped), cmocka_unit_test(what_cannot_be_judged_is_not_begun),
                 cmocka_unit_test(done_containers_are_left_alone), cmocka_unit_test(apply_makes_what_is_missing_in_start_order),
                 cmocka_unit_test(boot_leaves_alone_what_nobody_applied),
