@@ -189,6 +189,26 @@ static int build(const struct host *h, const char *cache, const char *release, c
         return r < 0 ? infra_error_set(reterr, r, "cannot sync %s: %s", cache, strerror(-r)) : 0;
 }
 
+/* Inherited by mmdebstrap: when we are killed it goes on, and nobody else may begin before it has ended. */
+static int lock_take(const char *path, int output)
+{
+        static const char waiting[] = "waiting for another root that is being made\n";
+        _cleanup_close_ int fd = open(path, O_RDWR | O_CREAT, 0600);
+
+        if (fd < 0)
+                return -errno;
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+                return TAKE_FD(fd);
+        if (errno != EWOULDBLOCK)
+                return -errno;
+        if (output >= 0)
+                fd_write_all(output, waiting, strlen(waiting));
+        while (flock(fd, LOCK_EX) < 0)
+                if (errno != EINTR)
+                        return -errno;
+        return TAKE_FD(fd);
+}
+
 int root_cache(const infra_estate *e, const char *cache, const char *release, const struct strlist *packages,
                int output, char **ret_path, infra_error **reterr)
 {
@@ -203,9 +223,9 @@ int root_cache(const infra_estate *e, const char *cache, const char *release, co
         r = path ? dir_make(AT_FDCWD, cache, 0755) : -ENOMEM;
         if (r < 0)
                 return infra_error_set(reterr, r, "cannot make %s: %s", cache, strerror(-r));
-        lock = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-        if (lock < 0 || flock(lock, LOCK_EX) < 0)
-                return infra_error_set(reterr, -errno, "cannot lock %s: %m", lock_path);
+        lock = lock_take(lock_path, output);
+        if (lock < 0)
+                return infra_error_set(reterr, lock, "cannot lock %s: %s", lock_path, strerror(-lock));
         if (!path_exists(AT_FDCWD, path)) {
                 r = build(&e->host, cache, release, &recipe, path, output, reterr);
                 if (r < 0)

@@ -4,6 +4,7 @@
 
 #include "fixture.h"
 
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -88,10 +89,10 @@ static void links_do_not_lead_out(void **state)
 /* Takes the arguments down, makes the target and says or does what $FAKE wants. */
 static const char program[] =
         "#!/bin/bash\n"
-        "echo called >> \"$FAKE_LOG\"; printf '%s\\n' \"$@\" > \"$FAKE_LOG.arguments\"\n"
+        "echo begin >> \"$FAKE_LOG\"; printf '%s\\n' \"$@\" > \"$FAKE_LOG.arguments\"\n"
         "for target; do [[ $target = */.new-* ]] && break; done\n"
         "mkdir \"$target\"; hostname > \"$target/made-on\"\n"
-        "echo 'I: working'; sleep 0.2\n"
+        "echo 'I: working'; sleep 0.2; echo end >> \"$FAKE_LOG\"\n"
         "if [ -n \"$FAKE\" ]; then echo \"E: $FAKE\" >&2; echo 'E: mmdebstrap failed to run' >&2; exit 1; fi\n";
 
 struct cache {
@@ -161,7 +162,7 @@ static void root_is_made_once_for_two(void **state)
         assert_int_equal(status, 0);
         assert_int_equal(root_get(&c, &again, &error), 0);
         assert_string_equal(path, again);
-        has(IN(&c.fixture, "log"), "called\n");
+        has(IN(&c.fixture, "log"), "begin\nend\n");
         made = path_join("%s/made-on", path);
         text_is(made, "localhost\n");
         arguments = IN(&c.fixture, "log.arguments");
@@ -172,6 +173,30 @@ static void root_is_made_once_for_two(void **state)
         free(again);
         again = IN(&c.fixture, "cache/.new-of-a-crash");
         assert_false(path_exists(AT_FDCWD, again));
+}
+
+/* The maker's program goes on when the maker is killed: who comes next waits for it and begins anew. */
+static void killed_maker_is_waited_for(void **state)
+{
+        _cleanup_free_ char *path = NULL, *log = NULL;
+        _cleanup_error_ infra_error *error = NULL;
+        CLEANUP(cache_done) struct cache c;
+        pid_t other;
+
+        (void)state;
+        cache_init(&c);
+        if (!can_make())
+                return;
+        log = IN(&c.fixture, "log");
+        other = fork();
+        if (other == 0)
+                _exit(root_get(&c, &path, NULL) < 0);
+        while (!path_exists(AT_FDCWD, log))
+                usleep(5000);
+        kill(other, SIGKILL);
+        waitpid(other, NULL, 0);
+        assert_int_equal(root_get(&c, &path, &error), 0);
+        has(strdup(log), "begin\nend\nbegin\nend\n");
 }
 
 static void other_packages_are_another_root(void **state)
@@ -220,6 +245,7 @@ int main(void)
                 cmocka_unit_test(prepared_root_has_its_names),
                 cmocka_unit_test(links_do_not_lead_out),
                 cmocka_unit_test(root_is_made_once_for_two),
+                cmocka_unit_test(killed_maker_is_waited_for),
                 cmocka_unit_test(other_packages_are_another_root),
                 cmocka_unit_test(failure_says_why_and_leaves_nothing),
         };
