@@ -73,7 +73,7 @@ def slow_restart(host):
     host.infractl("start", NAME, "--detach")
     host.wait_step("serve")
     time.sleep(0.5)
-    return host.workers()
+    return host.wait_worker()
 
 
 def attempts(host):
@@ -82,7 +82,6 @@ def attempts(host):
 
 def test_worker_killed_alone_is_replaced(host, client):
     before = slow_restart(host)
-    assert len(before) == 1
     pid = host.daemon.pid
     kill(before[0])
     assert host.wait_run(60)["state"] == "done"
@@ -93,7 +92,6 @@ def test_worker_killed_alone_is_replaced(host, client):
 
 def test_infrad_killed_alone_takes_its_worker_up_again(host, client):
     before = slow_restart(host)
-    assert len(before) == 1
     kill_infrad(host)
     assert host.workers() == before, "the worker outlives infrad"
     host.start_daemon()

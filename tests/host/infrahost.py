@@ -139,6 +139,14 @@ class Host:
                 pass
         return found
 
+    def wait_worker(self, limit=10):
+        """The worker of a step just begun: a moment after its fork it is one."""
+        deadline = time.monotonic() + limit
+        while len(self.workers()) != 1:
+            assert time.monotonic() < deadline, f"workers: {self.workers()}"
+            time.sleep(0.01)
+        return self.workers()
+
     # The journal, read beside infrad: quicker than asking, and it answers when infrad is dead.
 
     STEP_STATES = ("pending", "intent", "done", "failed", "undo-intent", "undone", "undo-failed", "left-out")

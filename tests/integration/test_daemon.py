@@ -178,7 +178,7 @@ def test_sigterm_in_a_run_leaves_it_to_the_next_infrad(host):
     estates.install_counter(host, "plain", delay=4)
     host.infractl("start", "plain", "--detach")
     host.wait_step("serve")
-    worker = host.workers()
+    worker = host.wait_worker()
     host.stop_daemon()
     assert host.workers() == worker, "the worker goes on without infrad"
     host.start_daemon()
@@ -189,7 +189,8 @@ def test_sigterm_in_a_run_leaves_it_to_the_next_infrad(host):
 
 def test_boot_starts_what_starts_by_itself_in_order(host):
     """After a reboot nothing runs, there is no bridge, no ruleset, and no mark beside the socket."""
-    host.stop_daemon()
+    if host.daemon:
+        host.stop_daemon()
     for name in ("web", "slow", "plain"):
         infrahost.run("lxc-stop", "-P", host.lxc, "-n", name, "-k")
     host.delete_ruleset()
