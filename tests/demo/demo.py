@@ -154,7 +154,8 @@ def main():
         show(f"{type(e).__name__}: {e}")
         show("infrad's log:\n" + host.daemon_log())
     say(f"\n{'The demonstration went as it should' if not failures else f'{len(failures)} things are not as they should be'}"
-        f" ({time.monotonic() - began:.0f} s). Nothing of it is left on this machine.")
+        f" ({time.monotonic() - began:.0f} s). Nothing of it is left on this machine "
+        f"but downloaded packages, in /var/cache/infra-test.")
     for failure in failures:
         say(f"  - {failure.splitlines()[0]}")
     return 1 if failures else 0
