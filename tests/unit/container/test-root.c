@@ -92,7 +92,7 @@ static const char program[] =
         "echo begin >> \"$FAKE_LOG\"; printf '%s\\n' \"$@\" > \"$FAKE_LOG.arguments\"\n"
         "for target; do [[ $target = */.new-* ]] && break; done\n"
         "mkdir \"$target\"; hostname > \"$target/made-on\"\n"
-        "echo 'I: working'; sleep 0.2; echo end >> \"$FAKE_LOG\"\n"
+        "echo 'I: working'; sleep 0.1; echo end >> \"$FAKE_LOG\"\n"
         "if [ -n \"$FAKE\" ]; then echo \"E: $FAKE\" >&2; echo 'E: mmdebstrap failed to run' >&2; exit 1; fi\n";
 
 struct cache {
