@@ -14,11 +14,8 @@
 static int live_generation(struct work *w, unsigned *ret, infra_error **reterr)
 {
         _cleanup_generations_ struct generations all = {};
-        int r = work_storage(w, reterr);
+        int r = work_generations(w, &all, reterr);
 
-        if (r < 0)
-                return r;
-        r = storage_generations(w->storage, w->container->name, &all, reterr);
         if (r < 0)
                 return r;
         *ret = generations_live(&all) ? generations_live(&all)->number : 0;

@@ -29,6 +29,8 @@ struct work {
 
 /* The storage of the estate, opened once. */
 int work_storage(struct work *w, infra_error **reterr);
+/* The generations of the step's container, whichever backend keeps them. */
+int work_generations(struct work *w, struct generations *ret, infra_error **reterr);
 /* One line into the transcript. */
 void work_say(const struct work *w, const char *format, ...) PRINTF_LIKE(2, 3);
 /* "run-7": names the volume snapshots of a run. */

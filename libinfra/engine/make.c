@@ -49,11 +49,8 @@ static int make_first(struct work *w, const char *source, infra_error **reterr)
         struct filling filling = { .work = w, .source = source };
         _cleanup_generations_ struct generations all = {};
         char tag[32];
-        int r = work_storage(w, reterr);
+        int r = work_generations(w, &all, reterr);
 
-        if (r < 0)
-                return r;
-        r = storage_generations(w->storage, s->container, &all, reterr);
         if (r < 0)
                 return r;
         if (generations_live(&all) && generations_live(&all)->number == s->to)
@@ -100,11 +97,8 @@ int make_live_verify(struct work *w, infra_error **reterr)
 {
         _cleanup_generations_ struct generations all = {};
         const struct generation *live;
-        int r = work_storage(w, reterr);
+        int r = work_generations(w, &all, reterr);
 
-        if (r < 0)
-                return r;
-        r = storage_generations(w->storage, w->step->container, &all, reterr);
         if (r < 0)
                 return r;
         live = generations_live(&all);
@@ -116,11 +110,8 @@ int make_live_verify(struct work *w, infra_error **reterr)
 static int live_path(struct work *w, char **ret, infra_error **reterr)
 {
         _cleanup_generations_ struct generations all = {};
-        int r = work_storage(w, reterr);
+        int r = work_generations(w, &all, reterr);
 
-        if (r < 0)
-                return r;
-        r = storage_generations(w->storage, w->container->name, &all, reterr);
         if (r < 0)
                 return r;
         if (!generations_live(&all))

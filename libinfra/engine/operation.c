@@ -79,6 +79,13 @@ int work_storage(struct work *w, infra_error **reterr)
         return storage_open(w->estate->host.storage, w->estate->host.storage_path, &w->storage, reterr);
 }
 
+int work_generations(struct work *w, struct generations *ret, infra_error **reterr)
+{
+        int r = work_storage(w, reterr);
+
+        return r < 0 ? r : storage_generations(w->storage, w->container->name, ret, reterr);
+}
+
 void work_say(const struct work *w, const char *format, ...)
 {
         _cleanup_str_ struct str s = {};
