@@ -10,9 +10,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
-#include <linux/if_ether.h>
 #include <linux/netfilter.h>
-#include <linux/netfilter_bridge.h>
 #include <linux/netfilter_ipv4.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,6 +49,19 @@ struct match *match_protocol(struct rule *r, uint8_t protocol)
         return match_value(r, FIELD_L4PROTO, &protocol, 1);
 }
 
+struct match *match_network(struct rule *r, enum field f, const struct address *a)
+{
+        struct match *m = r ? rule_add_match(r, MATCH_BITS, f) : NULL;
+        struct address net = address_network(a);
+
+        if (!m)
+                return NULL;
+        memcpy(m->value, net.bytes, field_type(f)->size);
+        for (unsigned bit = 0; bit < a->prefix; bit++)
+                m->mask[bit / 8] |= (uint8_t)(0x80u >> bit % 8);
+        return m;
+}
+
 struct match *match_set(struct rule *r, const char *set, const enum field *fields, size_t n)
 {
         struct match *m = r ? rule_add_match(r, MATCH_SET, fields[0]) : NULL;
@@ -73,6 +84,14 @@ struct match *match_state(struct rule *r, uint32_t bits)
 }
 
 enum { STATE_INVALID = 1, STATE_ESTABLISHED = 2, STATE_RELATED = 4 };
+
+/* Answers to what the other end began; what is established the other way round is not meant. */
+static struct match *match_answer(struct rule *r)
+{
+        static const uint8_t reply = 1; /* IP_CT_DIR_REPLY */
+
+        return match_value(r, FIELD_CT_DIRECTION, &reply, 1) ? match_state(r, STATE_ESTABLISHED | STATE_RELATED) : NULL;
+}
 
 static int add_state_rules(struct chain *c)
 {
@@ -103,7 +122,7 @@ static int add_icmp_sets(struct table *t)
         return r < 0 ? r : add_bytes(t, "icmpv6_types", FIELD_ICMPV6_TYPE, icmpv6_types, sizeof(icmpv6_types));
 }
 
-static int add_icmp_rules(struct table *t, struct chain *c)
+int compile_icmp(struct table *t, struct chain *c)
 {
         static const uint8_t protocols[] = { IPPROTO_ICMP, IPPROTO_ICMPV6 };
         static const char *const sets[] = { "icmp_types", "icmpv6_types" };
@@ -133,7 +152,7 @@ static int add_fence_sets(struct table *t)
         return 0;
 }
 
-static int add_fence_jumps(struct table *t, struct chain *c, const enum field *address, const char *to)
+int compile_fence_jumps(struct table *t, struct chain *c, const enum field *address, const char *to)
 {
         static const char *const names[] = { "fenced4", "fenced6" };
 
@@ -161,13 +180,13 @@ static int add_lifelines(struct table *t, struct chain *c, bool out)
                         continue;
                 r = chain_add_rule(c, VERDICT_ACCEPT, NULL);
                 if (!r || rule_of_family(t, r, families[i]) < 0 || !match_set(r, names[i], fields, ELEMENTS(fields)) ||
-                    (!out && t->family == NFPROTO_INET && !match_state(r, STATE_ESTABLISHED | STATE_RELATED)))
+                    (!out && t->family == NFPROTO_INET && !match_answer(r)))
                         return -ENOMEM;
         }
         if (table_set(t, "lifeline_any")) {
                 r = chain_add_rule(c, VERDICT_ACCEPT, NULL);
                 if (!match_set(r, "lifeline_any", any, ELEMENTS(any)) ||
-                    (!out && t->family == NFPROTO_INET && !match_state(r, STATE_ESTABLISHED | STATE_RELATED)))
+                    (!out && t->family == NFPROTO_INET && !match_answer(r)))
                         return -ENOMEM;
         }
         return chain_add_rule(c, VERDICT_DROP, NULL) ? 0 : -ENOMEM;
@@ -178,7 +197,7 @@ static int add_fence_chains(struct table *t)
         static const enum field any[] = { FIELD_L4PROTO, FIELD_DPORT };
         struct chain *c = table_add_chain(t, "fence_in", NULL, 0, 0, false);
 
-        if (!c || add_lifelines(t, c, false) < 0)
+        if (!c || (t->family == NFPROTO_BRIDGE && bridge_add_opening_drop(c) < 0) || add_lifelines(t, c, false) < 0)
                 return -ENOMEM;
         c = table_add_chain(t, "fence_out", NULL, 0, 0, false);
         if (!c || add_lifelines(t, c, true) < 0)
@@ -187,7 +206,7 @@ static int add_fence_chains(struct table *t)
                 return 0;
         /* To the host: answers to its probes, and package proxy and resolver where the host is that. */
         c = table_add_chain(t, "fence_host", NULL, 0, 0, false);
-        if (!c || !match_state(chain_add_rule(c, VERDICT_ACCEPT, NULL), STATE_ESTABLISHED | STATE_RELATED))
+        if (!c || !match_answer(chain_add_rule(c, VERDICT_ACCEPT, NULL)))
                 return -ENOMEM;
         if (table_set(t, "lifeline_host") && !match_set(chain_add_rule(c, VERDICT_ACCEPT, NULL), "lifeline_host", any, ELEMENTS(any)))
                 return -ENOMEM;
@@ -198,8 +217,8 @@ static int add_input(struct table *t)
 {
         struct chain *c = table_add_chain(t, "input", "filter", NF_INET_LOCAL_IN, 0, true);
 
-        if (!c || !match_interface(chain_add_rule(c, VERDICT_ACCEPT, NULL), FIELD_IIFNAME, "lo") || add_icmp_rules(t, c) < 0 ||
-            add_fence_jumps(t, c, saddr, "fence_host") < 0 || add_state_rules(c) < 0)
+        if (!c || !match_interface(chain_add_rule(c, VERDICT_ACCEPT, NULL), FIELD_IIFNAME, "lo") || compile_icmp(t, c) < 0 ||
+            compile_fence_jumps(t, c, saddr, "fence_host") < 0 || add_state_rules(c) < 0)
                 return -ENOMEM;
         return opening_rules(t, c, &shape_host);
 }
@@ -208,39 +227,10 @@ static int add_forward(struct table *t)
 {
         struct chain *c = table_add_chain(t, "forward", "filter", NF_INET_FORWARD, 0, true);
 
-        if (!c || add_fence_jumps(t, c, daddr, "fence_in") < 0 || add_fence_jumps(t, c, saddr, "fence_out") < 0 ||
-            add_state_rules(c) < 0 || add_icmp_rules(t, c) < 0 || opening_rules(t, c, &shape_services) < 0)
+        if (!c || compile_fence_jumps(t, c, daddr, "fence_in") < 0 || compile_fence_jumps(t, c, saddr, "fence_out") < 0 ||
+            add_state_rules(c) < 0 || compile_icmp(t, c) < 0 || opening_rules(t, c, &shape_services) < 0)
                 return -ENOMEM;
         return opening_rules(t, c, &shape_connects);
-}
-
-/* Between containers. The kernel tracks no connections there, so answers are known by where they come from. */
-static int add_bridge_forward(struct table *t)
-{
-        static const uint8_t arp[] = { ETH_P_ARP >> 8, ETH_P_ARP & 0xff };
-        static const uint8_t icmp[] = { IPPROTO_ICMP, IPPROTO_ICMPV6 };
-        struct chain *c = table_add_chain(t, "forward", "filter", NF_BR_FORWARD, 0, true);
-        struct match *flags;
-        struct rule *r;
-
-        if (!c || !match_value(chain_add_rule(c, VERDICT_ACCEPT, NULL), FIELD_PROTOCOL, arp, sizeof(arp)))
-                return -ENOMEM;
-        for (size_t i = 0; i < ELEMENTS(icmp); i++) {
-                r = chain_add_rule(c, VERDICT_ACCEPT, NULL);
-                if (!r || rule_of_family(t, r, families[i]) < 0 || !match_protocol(r, icmp[i]))
-                        return -ENOMEM;
-        }
-        if (add_fence_jumps(t, c, daddr, "fence_in") < 0 || add_fence_jumps(t, c, saddr, "fence_out") < 0 ||
-            opening_rules(t, c, &shape_services) < 0 || opening_rules(t, c, &shape_connects) < 0)
-                return -ENOMEM;
-        /* What opens a connection is no answer, whatever port it comes from. */
-        r = chain_add_rule(c, VERDICT_DROP, NULL);
-        flags = match_protocol(r, IPPROTO_TCP) ? rule_add_match(r, MATCH_BITS, FIELD_TCP_FLAGS) : NULL;
-        if (!flags)
-                return -ENOMEM;
-        flags->mask[0] = 0x12;
-        flags->value[0] = 0x02;
-        return opening_answers(t, c, &shape_services) < 0 ? -ENOMEM : opening_answers(t, c, &shape_connects);
 }
 
 static int add_service(struct table *t, const infra_estate *e, const struct shape *shape, const struct address *own,
@@ -302,8 +292,8 @@ static int compile(const infra_estate *e, struct ruleset *r)
             nat_add_maps(inet, e) < 0 || add_fence_chains(inet) < 0 || add_input(inet) < 0 || add_forward(inet) < 0 ||
             nat_add_chains(inet, e) < 0)
                 return -ENOMEM;
-        if (add_fence_sets(bridge) < 0 || lifeline_add(bridge, e) < 0 || add_openings(bridge, e) < 0 ||
-            add_fence_chains(bridge) < 0 || add_bridge_forward(bridge) < 0)
+        if (add_fence_sets(bridge) < 0 || add_icmp_sets(bridge) < 0 || lifeline_add(bridge, e) < 0 || add_openings(bridge, e) < 0 ||
+            add_fence_chains(bridge) < 0 || bridge_add_chains(bridge, e) < 0)
                 return -ENOMEM;
         for (size_t i = 0; i < RULESET_TABLES; i++)
                 for (size_t k = 0; k < r->tables[i].n_sets; k++)

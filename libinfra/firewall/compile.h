@@ -9,8 +9,17 @@
 struct match *match_value(struct rule *r, enum field f, const void *value, size_t size);
 struct match *match_interface(struct rule *r, enum field f, const char *name);
 struct match *match_protocol(struct rule *r, uint8_t protocol);
+struct match *match_network(struct rule *r, enum field f, const struct address *a);
 struct match *match_set(struct rule *r, const char *set, const enum field *fields, size_t n);
 struct match *match_state(struct rule *r, uint32_t bits);
+
+/* ICMP that must pass; to chain @to what comes from or goes to a container whose fence is closed. */
+int compile_icmp(struct table *t, struct chain *c);
+int compile_fence_jumps(struct table *t, struct chain *c, const enum field *address, const char *to);
+
+/* bridge.c: what the bridge switches between containers. */
+int bridge_add_chains(struct table *t, const infra_estate *e);
+int bridge_add_opening_drop(struct chain *c);
 
 /* lifeline.c: what a fenced container may still reach: package proxy or mirror, resolvers. */
 int lifeline_add(struct table *t, const infra_estate *e);

@@ -24,6 +24,7 @@ static const struct field_type types[FIELD_MAX] = {
         [FIELD_TCP_FLAGS] = { "tcp flags", 1, 17, "tcp_flag", SOURCE_TRANSPORT, 13 },
         [FIELD_CT_STATE] = { "ct state", 4, 26, "ct_state", SOURCE_CT, NFT_CT_STATE },
         [FIELD_CT_STATUS] = { "ct status", 4, 28, "ct_status", SOURCE_CT, NFT_CT_STATUS },
+        [FIELD_CT_DIRECTION] = { "ct direction", 1, 27, "ct_dir", SOURCE_CT, NFT_CT_DIRECTION },
         [FIELD_FIB_DADDR_TYPE] = { "fib daddr type", 4, 42, "fib_addrtype", SOURCE_FIB, NFT_FIB_RESULT_ADDRTYPE },
 };
 

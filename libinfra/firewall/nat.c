@@ -132,19 +132,6 @@ static int add_prerouting(struct table *t)
         return 0;
 }
 
-static struct match *match_network(struct rule *r, enum field f, const struct address *a)
-{
-        struct match *m = r ? rule_add_match(r, MATCH_BITS, f) : NULL;
-        struct address net = address_network(a);
-
-        if (!m)
-                return NULL;
-        memcpy(m->value, net.bytes, 4);
-        for (unsigned bit = 0; bit < a->prefix; bit++)
-                m->mask[bit / 8] |= (uint8_t)(0x80u >> bit % 8);
-        return m;
-}
-
 /* A container that asks for a public address of another, or its own, is answered through the host. */
 static int add_hairpin(struct table *t, struct chain *c, const struct host *h)
 {

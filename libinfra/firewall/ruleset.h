@@ -43,6 +43,7 @@ enum field {
         FIELD_TCP_FLAGS,
         FIELD_CT_STATE,
         FIELD_CT_STATUS,
+        FIELD_CT_DIRECTION,
         FIELD_FIB_DADDR_TYPE,
         FIELD_MAX,
 };

@@ -26,6 +26,7 @@ static const struct word protocols[] = { { ETH_P_IP, "ip" }, { ETH_P_IPV6, "ip6"
 static const struct word l4protos[] = { { IPPROTO_TCP, "tcp" }, { IPPROTO_UDP, "udp" }, { IPPROTO_ICMP, "icmp" }, { IPPROTO_ICMPV6, "ipv6-icmp" }, {} };
 static const struct word states[] = { { 1, "invalid" }, { 2, "established" }, { 4, "related" }, { 8, "new" }, {} };
 static const struct word statuses[] = { { 0x20, "dnat" }, {} };
+static const struct word directions[] = { { 0, "original" }, { 1, "reply" }, {} };
 static const struct word fib_types[] = { { 2, "local" }, {} };
 static const struct word tcp_flags[] = { { 0x02, "syn" }, { 0x10, "ack" }, {} };
 
@@ -37,6 +38,7 @@ static const struct word *words_of(enum field f)
         case FIELD_L4PROTO: return l4protos;
         case FIELD_CT_STATE: return states;
         case FIELD_CT_STATUS: return statuses;
+        case FIELD_CT_DIRECTION: return directions;
         case FIELD_FIB_DADDR_TYPE: return fib_types;
         case FIELD_TCP_FLAGS: return tcp_flags;
         default: return NULL;

@@ -29,8 +29,10 @@ release: bookworm
 bridge: { name: br0, ipv4: 10.0.0.1/24, ipv6: "2001:db8:616:162:2::1/80" }
 storage: { backend: dir, path: /var/lib/infra }
 packages: { proxy: "http://10.0.0.201:3128" }
+resolvers: [10.0.0.201]
 services:
   - { port: 22/tcp, from: monitor, probe: none }
+  - { port: 2525/tcp, from: 10.0.0.0/24, probe: none }
 """,
     "zones.yaml": """\
 zones:
@@ -175,12 +177,13 @@ class Network:
         # The router there leads the containers' addresses to this host.
         self.office.ip("route", "add", "172.16.2.19/32", "via", "172.16.2.1")
         self.internet.ip("address", "add", f"{MONITOR}/32", "dev", "lo")
+        self.guests = self.foreign_bridge()
         self.mail.serve(25, 80, 143, 3306, 5666)
         self.web.serve(22, 80)
         self.proxy.serve(3128, 3130, 3131)
         self.office.serve(8080, 8081)
         self.internet.serve(25, 443)
-        self.host.serve(22, 9000)
+        self.host.serve(22, 2525, 9000)
 
     def plug(self, name):
         """A machine at the other end of a cable whose end here is called @name."""
@@ -200,6 +203,28 @@ class Network:
             m.ip("address", "add", f"{ipv6}/80", "dev", "eth0", "nodad")
             m.ip("-6", "route", "add", "default", "via", f"{V6}1")
         return m
+
+    def foreign_bridge(self):
+        """Two machines at a bridge of their own, as virtual machines are."""
+        self.host.ip("link", "add", "virbr0", "type", "bridge")
+        self.host.ip("link", "set", "virbr0", "up")
+        guests = [self.plug(f"vnet{i}") for i in (2, 3)]
+        for i, m in enumerate(guests, 2):
+            self.host.ip("link", "set", f"vnet{i}", "master", "virbr0")
+            m.ip("address", "add", f"192.168.50.{i}/24", "dev", "eth0")
+            m.ip("address", "add", f"fd00:50::{i}/64", "dev", "eth0", "nodad")
+        guests[1].serve(80)
+        return guests
+
+    def reach_link_local(self, port):
+        """From web to mail, by the addresses that they gave themselves."""
+        with self.mail.inside():
+            local = [line.split()[0] for line in open("/proc/thread-self/net/if_inet6") if line.startswith("fe80")]
+        address = socket.inet_ntop(socket.AF_INET6, bytes.fromhex(local[0]))
+        with self.web.inside():
+            interface = socket.if_nametoindex("eth0")
+        with self.web.socket(socket.SOCK_STREAM, address) as s:
+            return s.connect_ex((address, port, 0, interface)) == 0
 
     def firewall(self, verb, *arguments):
         return infrahost.run(TOOL, verb, self.policy, PROFILES, *arguments).stdout.strip()
@@ -228,6 +253,7 @@ def net(request, network):
     assert any(network.web.reach(f"{V6}19", 80) == f"{V6}26" for _ in range(20))
     assert network.web.reach("10.0.0.19", 3306) == "10.0.0.26"
     assert network.mail.reach("10.0.0.1", 9000) == "10.0.0.19"
+    assert any(network.reach_link_local(3306) for _ in range(20))
     network.firewall("load")
     assert network.firewall("diff") == ""
     yield network
@@ -314,6 +340,19 @@ def test_connects_to_container(net):
     assert net.mail.reach("10.0.0.201", 3130) is None
 
 
+def test_link_local(net):
+    """An address that no policy names opens nothing either."""
+    assert not net.reach_link_local(25)
+    assert not net.reach_link_local(3306)
+
+
+def test_foreign_bridge(net):
+    """What is switched between others' machines is not ours to judge."""
+    # Under br_netfilter it is forwarded by the host, and judged as that.
+    assert net.guests[0].reach("192.168.50.3", 80) == (None if net.filtered else "192.168.50.2")
+    assert net.guests[0].reach("fd00:50::3", 80) == (None if net.filtered else "fd00:50::2")
+
+
 def test_hairpin(net):
     """A public address of a container, from inside."""
     assert net.web.reach(MAIL_PUBLIC, 25) == "10.0.0.1"
@@ -383,6 +422,31 @@ def test_fence_cuts_what_is_open(net, who, address):
             net.firewall("fence", "mail", "open")
         connection.settimeout(5)
         assert connection.recv(16) == b"meanwhile"  # sent again by TCP, now let through
+
+
+def test_fence_holds_against_ports_of_the_lifeline(fenced):
+    """From the resolver's port may come answers, not questions."""
+    for port in (25, 3306):
+        with fenced.proxy.socket(socket.SOCK_STREAM) as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            s.bind(("10.0.0.201", 53))
+            with pytest.raises(TimeoutError):
+                s.connect(("10.0.0.19", port))
+
+
+def test_fence_cuts_the_way_to_the_host(net):
+    connection, _ = net.mail.open("10.0.0.1", 2525)
+    with connection:
+        net.firewall("fence", "mail", "closed")
+        try:
+            connection.sendall(b"meanwhile")
+            with pytest.raises(TimeoutError):
+                connection.recv(16)
+            assert net.mail.reach("10.0.0.1", 2525) is None
+        finally:
+            net.firewall("fence", "mail", "open")
+        connection.settimeout(5)
+        assert connection.recv(16) == b"meanwhile"
 
 
 def test_reload_keeps_fence(fenced):

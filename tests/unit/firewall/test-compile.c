@@ -85,19 +85,27 @@ static void test_default_deny(void **state)
 {
         _cleanup_estate_ infra_estate *e = sample_estate();
         struct ruleset *r = sample_ruleset(e);
+        const struct chain *c;
         size_t n = 0;
 
         (void)state;
         for (size_t t = 0; t < RULESET_TABLES; t++)
                 for (size_t i = 0; i < r->tables[t].n_chains; i++) {
-                        const struct chain *c = &r->tables[t].chains[i];
-
-                        if (!c->type || !streq(c->type, "filter"))
+                        c = &r->tables[t].chains[i];
+                        if (!c->type || !streq(c->type, "filter") || t > 0)
                                 continue;
                         assert_true(c->drops);
                         n++;
                 }
-        assert_int_equal(n, 3); /* input, forward, forward of the bridge */
+        assert_int_equal(n, 2); /* input, forward */
+        /* On a bridge only what is of our networks is judged, and then all of it. */
+        c = table_chain(&r->tables[1], "containers");
+        assert_int_equal(c->rules[c->n_rules - 1].verdict.kind, VERDICT_DROP);
+        assert_int_equal(c->rules[c->n_rules - 1].n_matches, 0);
+        c = table_chain(&r->tables[1], "forward");
+        assert_false(c->drops);
+        for (size_t i = 0; i < c->n_rules; i++)
+                assert_int_equal(c->rules[i].verdict.kind, VERDICT_JUMP);
         ruleset_free(r);
 }
 
