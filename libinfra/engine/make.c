@@ -32,6 +32,7 @@ int make_root_act(struct work *w, infra_error **reterr)
 struct filling {
         struct work *work;
         const char *source;
+        bool prepared; /* an adopted root keeps its own name, resolvers and machine id */
 };
 
 static int fill(void *userdata, const char *rootfs, infra_error **reterr)
@@ -39,14 +40,14 @@ static int fill(void *userdata, const char *rootfs, infra_error **reterr)
         const struct filling *f = userdata;
         int r = storage_tree_copy(f->work->storage, f->source, rootfs, reterr);
 
-        return r < 0 ? r : container_prepare_root(f->work->estate, f->work->container, rootfs, reterr);
+        return r < 0 || f->prepared ? r : container_prepare_root(f->work->estate, f->work->container, rootfs, reterr);
 }
 
 /* A generation with the content of @source that becomes live: there is none yet. */
-static int make_first(struct work *w, const char *source, infra_error **reterr)
+static int make_first(struct work *w, const char *source, bool prepared, infra_error **reterr)
 {
         const struct step *s = w->step;
-        struct filling filling = { .work = w, .source = source };
+        struct filling filling = { .work = w, .source = source, .prepared = prepared };
         _cleanup_generations_ struct generations all = {};
         char tag[32];
         int r = work_generations(w, &all, reterr);
@@ -69,7 +70,7 @@ int make_create_act(struct work *w, infra_error **reterr)
         _cleanup_free_ char *root = NULL;
         int r = cached_root(w, &root, reterr);
 
-        return r < 0 ? r : make_first(w, root, reterr);
+        return r < 0 ? r : make_first(w, root, false, reterr);
 }
 
 int make_adopt_act(struct work *w, infra_error **reterr)
@@ -85,7 +86,7 @@ int make_adopt_act(struct work *w, infra_error **reterr)
                 return 0;
         r = container_adopt_source(h->lxc_path, w->step->container, &source, reterr);
         if (r >= 0)
-                r = make_first(w, source, reterr);
+                r = make_first(w, source, true, reterr);
         if (r < 0)
                 return r;
         /* From the volumes on, everything is as for a container of our own; the foreign root stays where it is. */
