@@ -2,7 +2,6 @@
 """infrad itself: private socket, system bus, readiness, end and new start, boot."""
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -99,6 +98,7 @@ def bus(stopped):
     while not socket_path.exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     stopped.start_daemon(DBUS_SYSTEM_BUS_ADDRESS=address)
+    stopped.bus = process
     yield address
     process.terminate()
     process.wait(10)
@@ -152,8 +152,7 @@ def test_progress_is_signalled_on_the_system_bus(stopped, bus):
 
 
 def test_bus_that_goes_away_does_not_take_infrad_along(stopped, bus):
-    name = subprocess.run(["pgrep", "-f", "dbus-daemon --config-file=" + str(stopped.root)], stdout=subprocess.PIPE, text=True)
-    os.kill(int(name.stdout.split()[0]), signal.SIGKILL)
+    stopped.bus.kill()
     time.sleep(0.5)
     assert stopped.daemon.poll() is None
     assert stopped.json("status")["host"] == "infra02"
