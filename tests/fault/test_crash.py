@@ -169,11 +169,12 @@ def stands(host, client, run, broken, story):
     report = host.report(run["id"])["containers"][0]
     assert report["result"] == ("committed" if release == "trixie" else report["result"]) and report["outage_ms"] >= 0
     assert report["result"] in ("committed", "rolled-back", "failed")
-    log = host.shell(NAME, "cat", f"{estates.VOLUME}/log").split()
-    have = set(log)
-    lost = [a["id"] for a in client.acknowledged() if a["id"] not in have]
+    # First what the client knows, then what is there: it goes on counting.
+    acknowledged = client.acknowledged()
+    have = set(host.shell(NAME, "cat", f"{estates.VOLUME}/log").split())
+    lost = [a["id"] for a in acknowledged if a["id"] not in have]
     assert not lost, f"acknowledged and lost: {lost[:5]} of {len(lost)}; {story}"
-    last = max(a["value"] for a in client.acknowledged())
+    last = max(a["value"] for a in acknowledged)
     assert int(host.shell(NAME, "sh", "-c", f"wc -l < {estates.VOLUME}/log")) >= last
     return release
 
