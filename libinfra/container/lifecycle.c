@@ -25,6 +25,7 @@
 
 enum {
         SETTLE_MS = 30000, /* a passing state (starting, stopping) lasts no longer */
+        INTERFACE_MS = 10000,
         STEP_MS = 20,
         ASK_AGAIN_MS = 3000, /* a guest that is still booting loses the first request to stop */
 };
@@ -132,6 +133,16 @@ static int init_runs(handle c, const char *lxc_path, const char *name, off_t mar
         }
 }
 
+/* The interface of the run before ends with its network namespace, which the kernel takes down a while later. */
+static void wait_interface_gone(handle c)
+{
+        _cleanup_free_ char *pair = handle_item(c, "lxc.net.0.veth.pair");
+        int64_t end = clock_boottime_ms() + INTERFACE_MS;
+
+        while (pair && if_nametoindex(pair) && handle_state(c) == CONTAINER_STOPPED && clock_boottime_ms() < end)
+                clock_sleep_ms(STEP_MS);
+}
+
 int container_start(const char *lxc_path, const char *name, infra_error **reterr)
 {
         enum container_state state = CONTAINER_ABSENT;
@@ -148,8 +159,10 @@ int container_start(const char *lxc_path, const char *name, infra_error **reterr
         if (state == CONTAINER_RUNNING)
                 return 0;
         r = start_check(c, lxc_path, name, reterr);
-        if (r >= 0)
+        if (r >= 0) {
+                wait_interface_gone(c);
                 r = start_apart(c, reterr);
+        }
         return r < 0 ? r : init_runs(c, lxc_path, name, mark, reterr);
 }
 
