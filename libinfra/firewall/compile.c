@@ -297,7 +297,7 @@ static int compile(const infra_estate *e, struct ruleset *r)
                 return -ENOMEM;
         for (size_t i = 0; i < RULESET_TABLES; i++)
                 for (size_t k = 0; k < r->tables[i].n_sets; k++)
-                        if (set_sort(&r->tables[i].sets[k]) < 0 || set_drop_covered(&r->tables[i].sets[k]) < 0)
+                        if (set_sort(&r->tables[i].sets[k]) < 0 || set_disjoin(&r->tables[i].sets[k]) < 0)
                                 return -ENOMEM;
         return 0;
 }

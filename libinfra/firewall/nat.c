@@ -31,8 +31,8 @@ static const struct address *public_of(const struct container *c, size_t i)
         return (const struct address *)(const void *)((const char *)c + publics[i].offset);
 }
 
-static int add_pair(struct table *t, const char *name, enum field f, const struct address *from, const struct address *to,
-                    const struct span *span)
+static int add_pair(struct table *t, const char *name, enum field f, const struct address *from,
+                    const struct address *to, const struct span *span)
 {
         struct set *s = table_set(t, name);
         struct element *x;
@@ -151,35 +151,112 @@ static int add_hairpin(struct table *t, struct chain *c, const struct host *h)
         return ruleset_comment(&r->comment, &r->span, &h->span);
 }
 
-static int add_leaving(struct table *t, struct chain *c, const infra_estate *e, const struct zone *z)
+/* What leaves by interface @z->interface (if it has one) for @to (if not NULL). */
+static int match_leaving(struct rule *r, const struct zone *z, const struct address *to)
 {
-        static const enum field address = FIELD_IP_SADDR;
-        struct rule *r;
-
-        for (size_t i = 0; i < ELEMENTS(publics); i++) {
-                if (!streq(publics[i].zone, z->name) || !table_set(t, publics[i].map))
-                        continue;
-                r = add_translation(t, c, VERDICT_SNAT, publics[i].map, &address, 1);
-                if (!match_interface(r, FIELD_OIFNAME, z->interface) || ruleset_comment(&r->comment, &r->span, &z->span) < 0)
-                        return -ENOMEM;
-        }
-        r = add_translation(t, c, VERDICT_MASQUERADE, NULL, NULL, 0);
-        if (!match_network(r, FIELD_IP_SADDR, &e->host.bridge_ipv4) || !match_interface(r, FIELD_OIFNAME, z->interface))
+        if (!r || (z->interface && !match_interface(r, FIELD_OIFNAME, z->interface)) ||
+            (to && !match_network(r, FIELD_IP_DADDR, to)))
                 return -ENOMEM;
         return ruleset_comment(&r->comment, &r->span, &z->span);
 }
 
+/* The containers' own addresses in that zone. */
+static int add_own(struct table *t, struct chain *c, const struct zone *z, const struct address *to)
+{
+        static const enum field address = FIELD_IP_SADDR;
+
+        for (size_t i = 0; i < ELEMENTS(publics); i++)
+                if (streq(publics[i].zone, z->name) && table_set(t, publics[i].map))
+                        return match_leaving(add_translation(t, c, VERDICT_SNAT, publics[i].map, &address, 1), z, to);
+        return 0;
+}
+
+/* The host's address for the containers that have none there. */
+static int add_shared(struct table *t, struct chain *c, const struct host *h, const struct zone *z,
+                      const struct address *to)
+{
+        struct rule *r = add_translation(t, c, VERDICT_MASQUERADE, NULL, NULL, 0);
+
+        return match_network(r, FIELD_IP_SADDR, &h->bridge_ipv4) ? match_leaving(r, z, to) : -ENOMEM;
+}
+
+static bool is_outside(const struct zone *z, const struct host *h)
+{
+        return z->interface && !streq(z->interface, h->bridge);
+}
+
+/* The first zone at the same interface as @z, for which one rule is enough. */
+static bool is_first(const infra_estate *e, const struct zone *z)
+{
+        for (const struct zone *o = e->zones; o < z; o++)
+                if (o->interface && streq(o->interface, z->interface))
+                        return false;
+        return true;
+}
+
+/* Whether a zone with addresses of its own is told by its networks: it has no interface, or shares it. */
+static bool by_networks(const infra_estate *e, const struct zone *z)
+{
+        if (!streq(z->name, publics[0].zone) && !streq(z->name, publics[1].zone))
+                return false;
+        for (size_t i = 0; z->interface && i < e->n_zones; i++)
+                if (&e->zones[i] != z && e->zones[i].interface && streq(e->zones[i].interface, z->interface))
+                        return z->n_networks > 0;
+        return !z->interface;
+}
+
+/* Of a zone told by its networks: @own the containers' own addresses, else the host's. */
+static int add_networks(struct table *t, struct chain *c, const infra_estate *e, const struct zone *z, bool own)
+{
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < z->n_networks; i++) {
+                const struct address *to = &z->networks[i];
+
+                if (to->family != AF_INET || address_contains(&e->host.bridge_ipv4, to))
+                        continue;
+                if (own)
+                        r = add_own(t, c, z, to);
+                else if (!z->interface)
+                        r = add_shared(t, c, &e->host, z, to);
+        }
+        return r;
+}
+
+/* A container's own address goes before the host's, and a zone's networks before the interface they share. */
+static int add_postrouting(struct table *t, const infra_estate *e)
+{
+        struct chain *c = table_add_chain(t, "postrouting", "nat", NF_INET_POST_ROUTING, NF_IP_PRI_NAT_SRC, false);
+        int r = c ? add_hairpin(t, c, &e->host) : -ENOMEM;
+
+        for (const struct zone *z = e->zones; r >= 0 && z < e->zones + e->n_zones; z++)
+                if (by_networks(e, z))
+                        r = add_networks(t, c, e, z, true);
+        for (const struct zone *z = e->zones; r >= 0 && z < e->zones + e->n_zones; z++)
+                if (is_outside(z, &e->host) && !by_networks(e, z))
+                        r = add_own(t, c, z, NULL);
+        for (const struct zone *z = e->zones; r >= 0 && z < e->zones + e->n_zones; z++)
+                if (by_networks(e, z))
+                        r = add_networks(t, c, e, z, false);
+        for (const struct zone *z = e->zones; r >= 0 && z < e->zones + e->n_zones; z++)
+                if (is_outside(z, &e->host) && is_first(e, z))
+                        r = add_shared(t, c, &e->host, z, NULL);
+        return r;
+}
+
+/* The host itself reaches containers by their public addresses as everybody does. */
+static int add_output(struct table *t)
+{
+        static const enum field address = FIELD_IP_DADDR;
+        struct chain *c;
+
+        if (!table_set(t, "nat_in"))
+                return 0;
+        c = table_add_chain(t, "output", "nat", NF_INET_LOCAL_OUT, NF_IP_PRI_NAT_DST, false);
+        return c && add_translation(t, c, VERDICT_DNAT, "nat_in", &address, 1) ? 0 : -ENOMEM;
+}
+
 int nat_add_chains(struct table *t, const infra_estate *e)
 {
-        struct chain *c;
-        int r = add_prerouting(t);
-
-        if (r < 0)
-                return r;
-        c = table_add_chain(t, "postrouting", "nat", NF_INET_POST_ROUTING, NF_IP_PRI_NAT_SRC, false);
-        r = c ? add_hairpin(t, c, &e->host) : -ENOMEM;
-        for (size_t i = 0; r >= 0 && i < e->n_zones; i++)
-                if (e->zones[i].interface && !streq(e->zones[i].interface, e->host.bridge))
-                        r = add_leaving(t, c, e, &e->zones[i]);
-        return r;
+        return add_prerouting(t) < 0 || add_output(t) < 0 ? -ENOMEM : add_postrouting(t, e);
 }

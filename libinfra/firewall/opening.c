@@ -143,6 +143,16 @@ static int add_element(struct table *t, const struct shape *shape, int family, c
         return ruleset_comment(&x->comment, &x->span, o->span);
 }
 
+/* Whether somebody of that network can be at the bridge; whoever says so from there without is lying. */
+static bool is_near(const struct table *t, const infra_estate *e, const struct address *net)
+{
+        const struct address *own = net->family == AF_INET ? &e->host.bridge_ipv4 : &e->host.bridge_ipv6;
+
+        if (t->family != NFPROTO_BRIDGE)
+                return true;
+        return address_is_set(own) && (address_contains(own, net) || address_contains(net, own));
+}
+
 static int add_zone(struct table *t, const struct shape *shape, const infra_estate *e, int family, const struct opening *o)
 {
         const struct zone *z = &e->zones[o->peer->index];
@@ -158,7 +168,7 @@ static int add_zone(struct table *t, const struct shape *shape, const infra_esta
         if (z->n_networks == 0)
                 return add_element(t, shape, family, o, interface, NULL);
         for (size_t i = 0; r >= 0 && i < z->n_networks; i++)
-                if (z->networks[i].family == family)
+                if (z->networks[i].family == family && is_near(t, e, &z->networks[i]))
                         r = add_element(t, shape, family, o, interface, &z->networks[i]);
         return r;
 }
@@ -178,7 +188,9 @@ int opening_add(struct table *t, const struct shape *shape, const infra_estate *
                 host = address_host(family == AF_INET ? &c->internal : &c->ipv6);
                 return address_is_set(&host) ? add_element(t, shape, family, o, NULL, &host) : 0;
         case ORIGIN_NETWORK:
-                return o->peer->network.family == family ? add_element(t, shape, family, o, NULL, &o->peer->network) : 0;
+                if (o->peer->network.family != family || !is_near(t, e, &o->peer->network))
+                        return 0;
+                return add_element(t, shape, family, o, NULL, &o->peer->network);
         default:
                 return 0; /* local: nobody; host: it does not come through here */
         }

@@ -170,12 +170,23 @@ static int compare(const void *a, const void *b)
         return element_compare(a, b);
 }
 
+/* Whether @line is one of the policy lines in the comment; "a.yaml:1" is none of those in "a.yaml:12". */
+static bool names(const char *comment, const char *line)
+{
+        size_t length = strlen(line);
+
+        for (const char *at = strstr(comment, line); at; at = strstr(at + 1, line))
+                if ((at == comment || at[-1] == ' ') && (at[length] == ' ' || at[length] == '\0'))
+                        return true;
+        return false;
+}
+
 /* Two policy lines that say the same are one element with both in its comment, as far as that goes. */
 int element_merge(struct element *to, const struct element *from)
 {
         char *both = NULL;
 
-        if (!to->comment || !from->comment || strstr(to->comment, from->comment) ||
+        if (!to->comment || !from->comment || names(to->comment, from->comment) ||
             strlen(to->comment) + strlen(from->comment) + 1 > RULESET_COMMENT_MAX)
                 return 0;
         if (asprintf(&both, "%s %s", to->comment, from->comment) < 0)

@@ -185,8 +185,8 @@ unsigned set_field_offset(const struct set *s, size_t i);
 int element_merge(struct element *to, const struct element *from);
 /* Sorts elements by key; of those with the same key one remains, whose comment names all. */
 int set_sort(struct set *s);
-/* Of a sorted set: what another element says, too, is dropped, and that one's comment names both. */
-int set_drop_covered(struct set *s);
+/* Of intervals: what another element says, too, is dropped or cut off, and that one's comment names both. Sorts. */
+int set_disjoin(struct set *s);
 
 /* "containers/email.yaml:14" into *comment and *span. */
 int ruleset_comment(char **comment, struct span *to, const struct span *from);

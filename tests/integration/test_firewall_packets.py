@@ -216,6 +216,19 @@ class Network:
         guests[1].serve(80)
         return guests
 
+    @contextlib.contextmanager
+    def changed(self, file, old, new):
+        """The rules of a policy with one text replaced by another, for a while."""
+        whole = (self.policy / file).read_text()
+        assert old in whole
+        (self.policy / file).write_text(whole.replace(old, new))
+        try:
+            self.firewall("load")
+            yield
+        finally:
+            (self.policy / file).write_text(whole)
+            self.firewall("load")
+
     def reach_link_local(self, port):
         """From web to mail, by the addresses that they gave themselves."""
         with self.mail.inside():
@@ -359,6 +372,46 @@ def test_hairpin(net):
     # Under br_netfilter the bridge does not send a packet back to the port it came from.
     assert net.mail.reach(MAIL_PUBLIC, 25) == (None if net.filtered else "10.0.0.1")
     assert net.web.reach(MAIL_PUBLIC, 80) is None
+
+
+def test_host_to_public_address(net):
+    assert net.host.reach(MAIL_PUBLIC, 25) == HOST_PUBLIC
+
+
+def test_address_in_zone_without_interface(net):
+    """Where a zone is told by its networks, so is the address that containers have there."""
+    with net.changed("zones.yaml", "intranet: { interface: eno2, networks", "intranet: { networks"):
+        assert net.mail.reach("172.16.2.50", 8080) == "172.16.2.19"
+        assert net.office.reach("172.16.2.19", 143) == "172.16.2.50"
+        with net.changed("containers/web.yaml", "to: internet", "to: intranet"):
+            net.office.serve(443)
+            assert net.web.reach("172.16.2.50", 443) == "172.16.2.1"
+    assert net.web.reach("203.0.113.7", 443) == HOST_PUBLIC
+
+
+def test_zones_at_one_interface(net):
+    """Whichever comes first in the file: to its networks a zone's own address, else the internet's."""
+    zones = """\
+zones:
+  monitor: { interface: eno1, networks: [203.0.113.12] }
+  intranet: { interface: eno1, networks: [203.0.113.7] }
+  internet: { interface: eno1 }
+"""
+    with net.changed("zones.yaml", POLICY["zones.yaml"], zones):
+        assert net.mail.reach("203.0.113.12", 25) == MAIL_PUBLIC
+        assert net.internet.reach(MAIL_PUBLIC, 5666, MONITOR) == MONITOR
+        assert net.mail.reach("203.0.113.7", 25) == "172.16.2.19"
+
+
+def test_open_connection_outlives_its_rule(net):
+    """Whoever changes the rules over ssh can go on, and nobody new gets in."""
+    connection, seen = net.internet.open(HOST_PUBLIC, 22, MONITOR)
+    assert seen == MONITOR
+    with connection, net.changed("host.yaml", "port: 22/tcp, from: monitor", "port: 22/tcp, from: web"):
+        connection.sendall(b"still here")
+        assert connection.recv(16) == b"still here"
+        assert net.internet.reach(HOST_PUBLIC, 22, MONITOR) is None
+        assert net.web.reach("10.0.0.1", 22) == "10.0.0.26"
 
 
 def test_udp_range(net):

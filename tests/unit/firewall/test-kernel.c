@@ -267,6 +267,25 @@ static void test_strangers_in_our_table(void **state)
         fence(f, MAIL, false);
 }
 
+/* The kernel takes no element that begins or ends within another, whatever a policy says twice. */
+static void test_overlapping_openings(void **state)
+{
+        static const char *const networks[] = { "192.0.0.0/8", "192.0.2.0/24", "192.0.2.7", "198.51.100.0/24", "192.0.0.0/16" };
+        static const char *const ports[] = { "2000-3000/tcp", "2500-3500/tcp", "1000-4000/tcp", "2500/tcp", "3000-3000/tcp" };
+        struct fixture *f = fixture(state);
+        _cleanup_estate_ infra_estate *e = sample_estate();
+        struct ruleset *r;
+
+        for (unsigned i = 0; i < ELEMENTS(networks); i++)
+                for (unsigned k = 0; k < ELEMENTS(ports); k++)
+                        sample_connection(e, WEB, ORIGIN_NETWORK, 0, ports[(i + k) % ELEMENTS(ports)], 50 + 10 * i + k)
+                                ->to.network = sample_address(networks[i]);
+        r = sample_ruleset(e);
+        load(f, r);
+        assert_loaded(f, r);
+        ruleset_free(r);
+}
+
 /* A rule put in the place of ours that does another thing with nearly the same expressions. */
 static void replace_by_hand(struct fixture *f, const char *chain, const char *rule, const char *by)
 {
@@ -465,6 +484,7 @@ int main(void)
                 cmocka_unit_test(test_fence_without_ruleset),
                 cmocka_unit_test(test_change_by_hand),
                 cmocka_unit_test(test_foreign_table),
+                cmocka_unit_test(test_overlapping_openings),
                 cmocka_unit_test(test_nearly_the_same_rule), cmocka_unit_test(test_change_of_table_by_hand),
                 cmocka_unit_test(test_strangers_in_our_table),
                 cmocka_unit_test(test_refused_load),
