@@ -4,10 +4,13 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
+#include <linux/openat2.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/str.h"
@@ -87,7 +90,10 @@ int file_replace(int dirfd, const char *path, const void *data, size_t size, mod
 
         if (!temporary)
                 return -ENOMEM;
-        fd = openat(dirfd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+        /* Left by a run that was killed, or put there by a guest: never written through. */
+        if (unlinkat(dirfd, temporary, 0) < 0 && errno != ENOENT)
+                return -errno;
+        fd = openat(dirfd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
         if (fd < 0)
                 return -errno;
         r = fd_write_all(fd, data, size);
@@ -120,6 +126,39 @@ int dir_make(int dirfd, const char *path, mode_t mode)
                 if (end == '\0')
                         return 0;
         }
+}
+
+int root_openat(int root, const char *path, int flags)
+{
+        struct open_how how = {
+                .flags = (unsigned)flags | O_CLOEXEC,
+                .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+        };
+        long fd = syscall(SYS_openat2, root, path, &how, sizeof(how));
+
+        return fd < 0 ? -errno : (int)fd;
+}
+
+int root_resolve(const char *root, const char *path, char **ret)
+{
+        _cleanup_close_ int top = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC), fd = -1;
+        _cleanup_free_ char *link = NULL;
+        char where[PATH_MAX];
+        ssize_t n;
+
+        if (top < 0)
+                return -errno;
+        fd = root_openat(top, path, O_PATH);
+        if (fd < 0)
+                return fd;
+        link = path_join("/proc/self/fd/%d", fd);
+        if (!link)
+                return -ENOMEM;
+        n = readlink(link, where, sizeof(where));
+        if (n < 0 || n == sizeof(where))
+                return n < 0 ? -errno : -ENAMETOOLONG;
+        *ret = strndup(where, (size_t)n);
+        return *ret ? 0 : -ENOMEM;
 }
 
 bool path_exists(int dirfd, const char *path)

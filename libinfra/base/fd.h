@@ -20,6 +20,13 @@ int file_replace(int dirfd, const char *path, const void *data, size_t size, mod
 int dir_make(int dirfd, const char *path, mode_t mode);
 int dir_sync(int dirfd, const char *path);
 bool path_exists(int dirfd, const char *path);
+/*
+ * A path beneath the root of a guest, relative to it or absolute; @flags as for open (CLOEXEC is added). Links,
+ * also absolute ones and "..", end inside the root. A descriptor or a negative errno.
+ */
+int root_openat(int root, const char *path, int flags);
+/* Where such a path really is, seen from the host; allocated. The guest may move it afterwards. */
+int root_resolve(const char *root, const char *path, char **ret);
 /* Removes a tree, staying on one filesystem and not following links; 0 when there is none. */
 int tree_remove(int dirfd, const char *path);
 /* asprintf that returns the text, NULL when memory is out. */

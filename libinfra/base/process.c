@@ -142,18 +142,37 @@ static int read_stat(pid_t pid, char *ret_state, uint64_t *ret_start)
         return 0;
 }
 
-uint64_t process_start_time(pid_t pid)
+/* The first half of the boot id, which is random but for a few bits. */
+static uint64_t boot_number(void)
 {
-        uint64_t start;
-        char state;
+        char id[37], *end = id;
+        uint64_t n = 0;
 
-        return read_stat(pid, &state, &start) < 0 ? 0 : start;
+        if (clock_boot_id(id) < 0)
+                return 0;
+        for (unsigned digits = 0; digits < 16 && *end; end++) {
+                const char *at = strchr("0123456789abcdef", *end);
+
+                if (!at)
+                        continue;
+                n = n << 4 | (uint64_t)(at - "0123456789abcdef");
+                digits++;
+        }
+        return n;
 }
 
-bool process_alive(pid_t pid, uint64_t start_time)
+uint64_t process_identity(pid_t pid)
 {
         uint64_t start;
         char state;
 
-        return read_stat(pid, &state, &start) == 0 && start == start_time && state != 'Z' && state != 'X';
+        return read_stat(pid, &state, &start) < 0 ? 0 : start ^ boot_number();
+}
+
+bool process_alive(pid_t pid, uint64_t identity)
+{
+        uint64_t start;
+        char state;
+
+        return read_stat(pid, &state, &start) == 0 && (start ^ boot_number()) == identity && state != 'Z' && state != 'X';
 }

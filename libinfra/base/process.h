@@ -28,9 +28,9 @@ struct str;
 int process_wait(pid_t pid, int fd, struct str *output, int64_t timeout_ms, int *ret_status);
 
 /*
- * Start time of a process in clock ticks since boot (field 22 of /proc/PID/stat): together with the pid
- * and the boot id it names one process for good. 0 when there is none.
+ * Made of a process' start time in clock ticks since boot (field 22 of /proc/PID/stat) and of the boot id:
+ * together with the pid it names one process for good, also after a reboot. 0 when there is none.
  */
-uint64_t process_start_time(pid_t pid);
+uint64_t process_identity(pid_t pid);
 /* Whether exactly that process is alive (zombies are not). */
-bool process_alive(pid_t pid, uint64_t start_time);
+bool process_alive(pid_t pid, uint64_t identity);

@@ -102,7 +102,7 @@ int container_run(const char *lxc_path, const char *name, const struct container
                 writer = ends[1];
         }
         init = c->init_pid(c);
-        born = process_start_time(init);
+        born = process_identity(init);
         r = enter(c, command, writer >= 0 ? writer : command->output, &pid);
         if (r < 0)
                 return reason_set(reterr, r, lxc_path, name, mark, "cannot enter");

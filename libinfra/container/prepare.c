@@ -7,26 +7,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdlib.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "container/container.h"
 
-static int open_inside(int root, const char *path, uint64_t flags)
-{
-        struct open_how how = { .flags = flags | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
-        int fd = (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
-
-        return fd < 0 ? -errno : fd;
-}
-
 /* Replaces a file; a link of that name is replaced by the file. A directory that the root lacks: nothing to do. */
 static int put(int root, const char *directory, const char *name, const char *text, infra_error **reterr)
 {
-        _cleanup_close_ int dir = open_inside(root, directory, O_RDONLY | O_DIRECTORY);
+        _cleanup_close_ int dir = root_openat(root, directory, O_RDONLY | O_DIRECTORY);
         int r;
 
         if (dir == -ENOENT)
@@ -84,7 +74,7 @@ static int put_networkd(int root, infra_error **reterr)
 
         if (r < 0)
                 return r;
-        units = open_inside(root, "etc/systemd/system", O_RDONLY | O_DIRECTORY);
+        units = root_openat(root, "etc/systemd/system", O_RDONLY | O_DIRECTORY);
         if (units == -ENOENT)
                 return 0;
         r = units < 0                                                                                      ? units
@@ -98,7 +88,7 @@ static int put_networkd(int root, infra_error **reterr)
 /* Mail programs copied the name of the machine the root was made on. */
 static int put_mailname(int root, const char *name, infra_error **reterr)
 {
-        _cleanup_close_ int file = open_inside(root, "etc/mailname", O_PATH | O_NOFOLLOW);
+        _cleanup_close_ int file = root_openat(root, "etc/mailname", O_PATH | O_NOFOLLOW);
 
         return file < 0 ? 0 : put(root, "etc", "mailname", name, reterr);
 }

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/fd.h"
 #include "container/container.h"
@@ -128,10 +129,12 @@ int make_volumes_act(struct work *w, infra_error **reterr)
 
         for (size_t i = 0; r >= 0 && i < w->container->n_volumes; i++) {
                 const char *volume = w->container->volumes[i].path;
-                _cleanup_free_ char *seed = path_join("%s%s", root, volume);
+                _cleanup_free_ char *seed = NULL;
 
-                if (!seed)
-                        return infra_error_oom(reterr);
+                /* A link in the guest's root leads no further than that root. */
+                r = root_resolve(root, volume, &seed);
+                if (r < 0 && r != -ENOENT)
+                        return infra_error_set(reterr, r, "cannot look into %s of %s: %s", volume, w->container->name, strerror(-r));
                 r = storage_volume_make(w->storage, w->container->name, volume, seed, reterr);
         }
         return r;

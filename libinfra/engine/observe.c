@@ -54,8 +54,9 @@ static int observe_generations(struct storage *s, struct container_fact *fact, c
         if (!live)
                 return 0;
         fact->live = live->number;
+        /* The run that replaced the previous one took the snapshots of that moment; no other did. */
         free(fact->previous_run);
-        fact->previous_run = strdup(live->run);
+        fact->previous_run = strdup(live->parent && live->parent == fact->previous ? live->run : "");
         return fact->previous_run ? 0 : -ENOMEM;
 }
 

@@ -276,7 +276,7 @@ static int worker_begin(struct runner *r, infra_error **reterr)
                 return x;
         x = worker_watch(r, pid, reterr);
         if (x >= 0)
-                x = journal_step_worker(r->journal, r->run, s->number, pid, process_start_time(pid), reterr);
+                x = journal_step_worker(r->journal, r->run, s->number, pid, process_identity(pid), reterr);
         if (x < 0)
                 kill(-pid, SIGKILL);
         return x;

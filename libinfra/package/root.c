@@ -4,9 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -16,17 +14,6 @@ int root_open(const char *rootfs, infra_error **reterr)
         int fd = open(rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
         return fd < 0 ? infra_error_set(reterr, -errno, "cannot open the root %s: %m", rootfs) : fd;
-}
-
-int root_openat(int root, const char *path, int flags)
-{
-        struct open_how how = {
-                .flags = (unsigned)flags | O_CLOEXEC,
-                .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
-        };
-        long fd = syscall(SYS_openat2, root, path, &how, sizeof(how));
-
-        return fd < 0 ? -errno : (int)fd;
 }
 
 int root_read(int root, const char *path, size_t max, char **ret)

@@ -14,8 +14,6 @@
 
 /* The root directory itself. A descriptor or a negative errno. */
 int root_open(const char *rootfs, infra_error **reterr);
-/* A path beneath the root, relative to it; @flags as for open (CLOEXEC is added). */
-int root_openat(int root, const char *path, int flags);
 /* A regular file beneath the root; -ENOENT without an error message when there is none. */
 int root_read(int root, const char *path, size_t max, char **ret);
 /*

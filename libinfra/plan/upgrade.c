@@ -124,7 +124,8 @@ int plan_rollback(struct plan *p, const struct container *c, const struct plan_o
                 return -ENOMEM;
         if (options->restore_volumes) {
                 if (!*fact->previous_run)
-                        return infra_error_set(reterr, -ENOENT, "%s: the volume snapshots of the upgrade are not known", c->name);
+                        return infra_error_set(reterr, -ENOENT, "%s: generation %u was not replaced by generation %u, so no volume snapshots belong to it; leave --with-volumes out to keep the volumes as they are",
+                                               c->name, fact->previous, fact->live);
                 if (add_steps(p, (const enum step_kind[]){ STEP_RESTORE }, 1, c, 1, fact->live, fact->previous, release) < 0)
                         return -ENOMEM;
                 s = &p->steps[p->n_steps - 1];

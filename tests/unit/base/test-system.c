@@ -50,6 +50,36 @@ static void files_are_replaced_whole(void **state)
         assert_int_equal(file_read(AT_FDCWD, "/nonexistent", 4, &text, NULL), -ENOENT);
 }
 
+/* A guest that puts a link or a fifo where the temporary file will be gains nothing and holds nobody. */
+static void nothing_is_written_through_a_planted_name(void **state)
+{
+        _cleanup_free_ char *path = path_join("%s/file", (char *)*state), *victim = path_join("%s/victim", (char *)*state);
+        _cleanup_free_ char *planted = path_join("%s.new.%d", path, (int)getpid()), *text = NULL;
+
+        assert_int_equal(file_replace(AT_FDCWD, victim, "kept", 4, 0600), 0);
+        assert_int_equal(link(victim, planted), 0);
+        assert_int_equal(file_replace(AT_FDCWD, path, "new", 3, 0600), 0);
+        assert_int_equal(mkfifo(planted, 0600), 0);
+        assert_int_equal(file_replace(AT_FDCWD, path, "newer", 5, 0600), 0);
+        assert_int_equal(file_read(AT_FDCWD, victim, 100, &text, NULL), 0);
+        assert_string_equal(text, "kept");
+}
+
+static void paths_of_a_guest_stay_in_its_root(void **state)
+{
+        _cleanup_free_ char *root = path_join("%s/root", (char *)*state), *data = path_join("%s/root/data", (char *)*state);
+        _cleanup_free_ char *link = path_join("%s/root/link", (char *)*state), *where = NULL;
+
+        assert_int_equal(dir_make(AT_FDCWD, data, 0755), 0);
+        assert_int_equal(symlink("/../../data", link), 0);
+        assert_int_equal(root_resolve(root, "/link", &where), 0);
+        assert_string_equal(where, data);
+        assert_int_equal(unlink(link), 0);
+        assert_int_equal(symlink("/etc", link), 0);
+        free(TAKE_PTR(where));
+        assert_int_equal(root_resolve(root, "/link/hostname", &where), -ENOENT);
+}
+
 static void trees_are_removed_without_following_links(void **state)
 {
         _cleanup_free_ char *tree = path_join("%s/a/b/c", (char *)*state), *top = path_join("%s/a", (char *)*state);
@@ -109,25 +139,29 @@ static void missing_programs_are_named(void **state)
 
 static void a_process_is_known_by_its_start(void **state)
 {
-        uint64_t start = process_start_time(getpid());
+        uint64_t start = process_identity(getpid());
         pid_t child = fork();
 
         (void)state;
         if (child == 0)
                 _exit(0);
         assert_true(process_alive(getpid(), start));
+        /* The bare start time repeats after a reboot; the boot takes part. */
+        assert_true(start >> 40);
         assert_false(process_alive(getpid(), start + 1));
         /* An ended child that nobody waited for is not alive. */
         clock_sleep_ms(50);
-        assert_false(process_alive(child, process_start_time(child)));
+        assert_false(process_alive(child, process_identity(child)));
         waitpid(child, NULL, 0);
-        assert_int_equal(process_start_time(child), 0);
+        assert_int_equal(process_identity(child), 0);
 }
 
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(files_are_replaced_whole, in_directory, directory_gone),
+                cmocka_unit_test_setup_teardown(nothing_is_written_through_a_planted_name, in_directory, directory_gone),
+                cmocka_unit_test_setup_teardown(paths_of_a_guest_stay_in_its_root, in_directory, directory_gone),
                 cmocka_unit_test_setup_teardown(trees_are_removed_without_following_links, in_directory, directory_gone),
                 cmocka_unit_test(programs_are_run),
                 cmocka_unit_test(slow_programs_are_killed),

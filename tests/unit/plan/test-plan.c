@@ -222,6 +222,23 @@ static void rollback_needs_a_previous_generation(void **state)
         assert_int_equal(p->steps[5].to, 2);
 }
 
+/* After a rollback the way forward again exists, but the volumes of that moment were never put away under its name. */
+static void rollback_of_volumes_needs_their_snapshots(void **state)
+{
+        struct plan_options options = { .restore_volumes = true };
+        struct generation_fact *g;
+        PLAN(PLAN_ROLLBACK, "wiki");
+
+        g = ARRAY_ADD(f.containers[1].generations, f.containers[1].n_generations);
+        *g = (struct generation_fact){ 2, 1, strdup("bookworm"), strdup("previous"), strdup("run-2"), 0 };
+        f.containers[1].previous = 2;
+        assert_int_equal(plan_compute(k, s, &options, e, &f, &p, &error), -ENOENT);
+        assert_non_null(strstr(infra_error_message(error), "no volume snapshots belong to it"));
+        error = infra_error_free(error);
+        options.restore_volumes = false;
+        assert_int_equal(plan_compute(k, s, &options, e, &f, &p, &error), 0);
+}
+
 static void power_warns_of_dependents(void **state)
 {
         PLAN(PLAN_STOP, "email");
@@ -253,6 +270,7 @@ int main(void)
                 cmocka_unit_test(boot_leaves_alone_what_nobody_applied),
                 cmocka_unit_test(apply_adopts_only_what_rests), cmocka_unit_test(apply_with_nothing_to_do_says_so),
                 cmocka_unit_test(rollback_needs_a_previous_generation), cmocka_unit_test(power_warns_of_dependents),
+                cmocka_unit_test(rollback_of_volumes_needs_their_snapshots),
                 cmocka_unit_test(every_step_kind_has_a_row),
         };
 
