@@ -21,7 +21,7 @@ _infractl_look() {
                 [[ ${COMP_WORDS[i + 1]-} == = ]] && ((i++))
                 ((++i < COMP_CWORD)) && context+=("$word=${COMP_WORDS[i]/#\~/$HOME}")
                 ;;
-            --limit | -n) ((i++)) ;;
+            --limit | -n | --pause-before) ((i++)) ;;
             --local) context+=("$word") ;;
             -*) ;;
             *) if [[ $verb ]]; then ((arguments++)); else verb=$word; fi ;;
@@ -37,13 +37,16 @@ _infractl_words() {
     local what
     case $verb:$arguments in
         :*) what=verbs ;;
-        show:0 | start:0 | stop:0 | restart:0 | shell:0 | console:0 | rollback:0) what=containers ;;
+        show:0 | start:0 | stop:0 | restart:0 | shell:0 | console:0 | rollback:0 | drift:0) what=containers ;;
+        volume:0) echo extract ;;
+        volume:1) what=containers ;;
         upgrade:0 | plan:0) what=upgrades ;;
         report:0 | watch:0) what=runs ;;
         plan:1) what=containers ;;
         firewall:0) printf '%s\n' show diff ;;
     esac
-    [[ $verb:$arguments == plan:0 ]] && printf '%s\n' apply upgrade rollback start stop restart
+    [[ $verb:$arguments == rehearse:0 ]] && _infractl_names upgrades && what=containers
+    [[ $verb:$arguments == plan:0 ]] && printf '%s\n' apply upgrade rehearse rollback start stop restart
     [[ $verb:$arguments == plan:1 && " ${COMP_WORDS[*]} " == *' upgrade '* ]] && what=upgrades
     [[ $verb:$arguments == report:0 ]] && echo last
     [[ ! ${what-} ]] || _infractl_names "$what"
@@ -68,6 +71,10 @@ _infractl() {
             return
             ;;
         --limit | -n) return ;;
+        --pause-before)
+            _infractl_match <<< cut-over
+            return
+            ;;
     esac
     _infractl_look
     if [[ $cur == -* ]]; then

@@ -61,14 +61,16 @@ end
 
 complete -c infractl -f
 complete -c infractl -n '__infractl_at 0' -a '(__infractl_ask verbs)'
-complete -c infractl -n '__infractl_at 1 show start stop restart shell console rollback' -a '(__infractl_ask containers)'
-complete -c infractl -n '__infractl_at 1 upgrade plan' -a '(__infractl_ask upgrades)'
-complete -c infractl -n '__infractl_at 1 plan' -a 'apply upgrade rollback start stop restart'
-complete -c infractl -n '__infractl_plan_of rollback start stop restart' -a '(__infractl_ask containers)'
+complete -c infractl -n '__infractl_at 1 show start stop restart shell console rollback drift rehearse' -a '(__infractl_ask containers)'
+complete -c infractl -n '__infractl_at 1 upgrade plan rehearse' -a '(__infractl_ask upgrades)'
+complete -c infractl -n '__infractl_at 1 plan' -a 'apply upgrade rehearse rollback start stop restart'
+complete -c infractl -n '__infractl_plan_of rehearse rollback start stop restart' -a '(__infractl_ask containers)'
 complete -c infractl -n '__infractl_plan_of upgrade' -a '(__infractl_ask upgrades)'
 complete -c infractl -n '__infractl_at 1 report watch' -a '(__infractl_ask runs)'
 complete -c infractl -n '__infractl_at 1 report' -a last
 complete -c infractl -n '__infractl_at 1 firewall' -a 'show diff'
+complete -c infractl -n '__infractl_at 1 volume' -a extract
+complete -c infractl -n '__infractl_at 2 volume' -a '(__infractl_ask containers)'
 complete -c infractl -n '__infractl_at 1 check' -a '(__fish_complete_directories)'
 
 complete -c infractl -l json -d 'answers as JSON'
@@ -83,6 +85,7 @@ complete -c infractl -s h -l help -d 'help'
 complete -c infractl -l version -d 'the version'
 complete -c infractl -n '__infractl_at 1 runs' -s n -l limit -x -d 'at most so many'
 complete -c infractl -n 'contains -- rollback (__infractl_words); or contains -- plan (__infractl_words)' -l with-volumes -d 'volumes go back too'
+complete -c infractl -n 'contains -- upgrade (__infractl_words)' -l pause-before -x -a cut-over -d 'prepare everything, then wait'
 complete -c infractl -n 'contains -- firewall (__infractl_words)' -l policy-side -d 'what the policy wants'
 complete -c infractl -n 'contains -- report (__infractl_words)' -l steps -d 'every step'
-complete -c infractl -n 'contains -- (__infractl_words)[1] apply upgrade rollback start stop restart' -l detach -d 'do not wait for the end'
+complete -c infractl -n 'contains -- (__infractl_words)[1] apply upgrade rehearse rollback start stop restart resume abort volume' -l detach -d 'do not wait for the end'

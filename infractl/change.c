@@ -69,7 +69,7 @@ static int begin(struct infractl *i, const struct change *change)
 
 int change_run(struct infractl *i, const char *kind, const char *subject, bool restore_volumes, bool confirm)
 {
-        struct change change = { .kind = kind, .subject = subject, .restore_volumes = restore_volumes, .digest = "" };
+        struct change change = { .kind = kind, .subject = subject, .restore_volumes = restore_volumes, .digest = "", .control = "" };
         _cleanup_free_ char *digest = NULL;
         infra_error *e = NULL;
         int r;
@@ -77,6 +77,13 @@ int change_run(struct infractl *i, const char *kind, const char *subject, bool r
         if (i->flags[OPTION_DETACH] && i->flags[OPTION_LOCAL]) {
                 fprintf(stderr, "infractl: --detach needs infrad: with --local the run lives in this process\n");
                 return EXIT_USAGE;
+        }
+        if (i->flags[OPTION_PAUSE_BEFORE]) {
+                if (!streq(i->values[OPTION_PAUSE_BEFORE], "cut-over")) {
+                        fprintf(stderr, "infractl: a run can pause before 'cut-over', not before '%s'\n", i->values[OPTION_PAUSE_BEFORE]);
+                        return EXIT_USAGE;
+                }
+                change.control = "pause-before-cut-over";
         }
         r = client_prepare(i->client, &e);
         if (r >= 0 && confirm)

@@ -197,8 +197,24 @@ static int daemon_begin(struct client *c, const struct change *change, int64_t *
         int r = message(c, "Begin", &m);
 
         if (r >= 0)
-                r = sd_bus_message_append(m, "ssbs", change->kind, change->subject, (int)change->restore_volumes,
-                                          change->digest);
+                r = sd_bus_message_append(m, "ssbss", change->kind, change->subject, (int)change->restore_volumes,
+                                          change->digest, change->control);
+        if (r < 0)
+                return infra_error_set(reterr, r, "cannot ask infrad: %s", strerror(-r));
+        r = call(c, m, &reply, reterr);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_read(reply, "x", ret_run);
+        return r < 0 ? infra_error_set(reterr, -EPROTO, "infrad answered something else than a run number") : 0;
+}
+
+static int daemon_control(struct client *c, const char *what, int64_t *ret_run, infra_error **reterr)
+{
+        CLEANUP(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
+        int r = message(c, "Control", &m);
+
+        if (r >= 0)
+                r = sd_bus_message_append(m, "s", what);
         if (r < 0)
                 return infra_error_set(reterr, r, "cannot ask infrad: %s", strerror(-r));
         r = call(c, m, &reply, reterr);
@@ -228,6 +244,7 @@ const struct transport transport_daemon = {
         .close = daemon_close,
         .ask = daemon_ask,
         .begin = daemon_begin,
+        .control = daemon_control,
         .take_up = daemon_take_up,
         .alive = daemon_alive,
 };

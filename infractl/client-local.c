@@ -80,7 +80,21 @@ static int local_begin(struct client *c, const struct change *change, int64_t *r
         if (r < 0)
                 return r;
         return infra_manager_begin(c->manager, c->event, change->kind, change->subject, change->restore_volumes,
-                                   change->digest, getuid(), ret_run, reterr);
+                                   change->digest, change->control, getuid(), ret_run, reterr);
+}
+
+/* A run that nobody carries on is taken up first. */
+static int local_control(struct client *c, const char *what, int64_t *ret_run, infra_error **reterr)
+{
+        int64_t taken = 0;
+        int r = 0;
+
+        if (infra_manager_busy(c->manager) == 0) {
+                r = lock(c, reterr);
+                if (r >= 0)
+                        r = infra_manager_recover(c->manager, c->event, &taken, reterr);
+        }
+        return r < 0 ? r : infra_manager_control(c->manager, what, getuid(), ret_run, reterr);
 }
 
 static int local_take_up(struct client *c, int64_t run, infra_error **reterr)
@@ -111,6 +125,7 @@ const struct transport transport_local = {
         .close = local_close,
         .ask = local_ask,
         .begin = local_begin,
+        .control = local_control,
         .take_up = local_take_up,
         .alive = local_alive,
 };

@@ -114,6 +114,13 @@ int client_begin(struct client *c, const struct change *change, int64_t *ret_run
         return r < 0 ? r : c->transport->begin(c, change, ret_run, reterr);
 }
 
+int client_control(struct client *c, const char *what, int64_t *ret_run, infra_error **reterr)
+{
+        int r = client_prepare(c, reterr);
+
+        return r < 0 ? r : c->transport->control(c, what, ret_run, reterr);
+}
+
 int client_take_up(struct client *c, int64_t run, infra_error **reterr)
 {
         return c->options.local && c->transport ? c->transport->take_up(c, run, reterr) : 0;

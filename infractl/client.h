@@ -45,6 +45,7 @@ struct change {
         const char *subject;
         bool restore_volumes;
         const char *digest; /* "" = whatever the plan is by now */
+        const char *control; /* "", or how far it may go by itself */
 };
 
 struct client_options {
@@ -62,6 +63,8 @@ struct transport {
         void (*close)(struct client *c);
         int (*ask)(struct client *c, const struct question *q, char **ret_json, infra_error **reterr);
         int (*begin)(struct client *c, const struct change *change, int64_t *ret_run, infra_error **reterr);
+        /* What a person says to the run under way: go, pause, abort. */
+        int (*control)(struct client *c, const char *what, int64_t *ret_run, infra_error **reterr);
         /* Takes up a run that nobody carries on; 1 = it is carried on now, 0 = somebody does. */
         int (*take_up)(struct client *c, int64_t run, infra_error **reterr);
         /* Whether progress can still arrive. */
@@ -94,6 +97,7 @@ int client_ask(struct client *c, const struct question *q, char **ret_json, infr
 int client_prepare(struct client *c, infra_error **reterr);
 /* A change; progress arrives on the client's event loop. */
 int client_begin(struct client *c, const struct change *change, int64_t *ret_run, infra_error **reterr);
+int client_control(struct client *c, const char *what, int64_t *ret_run, infra_error **reterr);
 int client_take_up(struct client *c, int64_t run, infra_error **reterr);
 void client_set_progress(struct client *c, client_progress progress, void *userdata);
 bool client_alive(struct client *c);

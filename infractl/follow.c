@@ -37,9 +37,10 @@ static void finish(struct follow *f, int code)
         f->over = true;
 }
 
+/* A paused run waits for a person: there is nothing to follow. */
 static bool is_over(const char *state)
 {
-        return *state && !streq(state, "running") && !streq(state, "paused");
+        return *state && !streq(state, "running");
 }
 
 static void on_progress(void *userdata, int64_t run, const char *json)
@@ -53,8 +54,8 @@ static void on_progress(void *userdata, int64_t run, const char *json)
         json_make_printable(j, f->progress.terminal.utf8);
         progress_message(&f->progress, j);
         state = value_text(j, "state");
-        /* In this process nobody is left to take a paused run up again. */
-        if (is_over(state) || (f->ours && streq(state, "paused")))
+        /* Interrupted is not paused: infrad takes the run up again; in this process nobody is left to do it. */
+        if (is_over(state) && (f->ours || !json_is_true(json_object_get(j, "interrupted"))))
                 finish(f, -1);
 }
 
@@ -192,6 +193,8 @@ static int summarise(struct infractl *i, const struct terminal *t, const json_t 
                 print_json(report);
         else
                 report_print_summary(t, report);
+        if (streq(state, "paused"))
+                fprintf(stderr, "infractl: the run is paused: `infractl resume` goes on, `infractl abort` turns back what is not committed\n");
         if (streq(state, "stuck"))
                 fprintf(stderr, "infractl: a person is needed: the containers marked stuck were left as they are\n");
         return (int)outcome_of_run(state);

@@ -48,6 +48,7 @@ enum option_id {
         OPTION_POLICY_SIDE,
         OPTION_STEPS,
         OPTION_DETACH,
+        OPTION_PAUSE_BEFORE,
         OPTION_COMPLETE, /* hidden: what shells complete */
         OPTION_MAX,
 };
@@ -125,10 +126,12 @@ int complete_print(struct infractl *i, const char *what);
 int verb_apply(struct infractl *i);
 int verb_check(struct infractl *i);
 int verb_console(struct infractl *i);
+int verb_control(struct infractl *i);
 int verb_firewall(struct infractl *i);
 int verb_list(struct infractl *i);
 int verb_plan(struct infractl *i);
 int verb_power(struct infractl *i);
+int verb_rehearse(struct infractl *i);
 int verb_report(struct infractl *i);
 int verb_rollback(struct infractl *i);
 int verb_runs(struct infractl *i);

@@ -28,6 +28,7 @@ const struct option_row option_rows[OPTION_MAX] = {
         [OPTION_POLICY_SIDE] = { "policy-side", 0, NULL, "the ruleset the policy wants, not the loaded one" },
         [OPTION_STEPS] = { "steps", 0, NULL, "every step, not only those that went wrong" },
         [OPTION_DETACH] = { "detach", 0, NULL, "begin the run and do not wait for its end" },
+        [OPTION_PAUSE_BEFORE] = { "pause-before", 0, "cut-over", "prepare everything, then wait for `infractl resume`" },
         [OPTION_COMPLETE] = { "complete", 0, "WHAT", NULL },
 };
 

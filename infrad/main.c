@@ -123,7 +123,7 @@ static void boot(struct infrad *d)
 
         if (!mark || path_exists(AT_FDCWD, mark) || infra_manager_busy(d->manager))
                 return;
-        r = infra_manager_begin(d->manager, d->event, "start", "", false, NULL, 0, &run, &error);
+        r = infra_manager_begin(d->manager, d->event, "start", "", false, NULL, NULL, 0, &run, &error);
         if (r < 0 && r != -EALREADY)
                 log_event(LOG_TROUBLE, "containers are not started at boot: %s", infra_error_message(error));
         else

@@ -93,20 +93,40 @@ static int method_plan(sd_bus_message *m, void *userdata, sd_bus_error *error)
 static int method_begin(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         struct infrad *d = userdata;
-        const char *kind, *subject, *digest;
+        const char *kind, *subject, *digest, *control;
         infra_error *e = NULL;
         int64_t run = 0;
         uid_t uid = 0;
-        int volumes, r = sd_bus_message_read(m, "ssbs", &kind, &subject, &volumes, &digest);
+        int volumes, r = sd_bus_message_read(m, "ssbss", &kind, &subject, &volumes, &digest, &control);
 
         if (r >= 0)
                 r = access_check(d, m, kind, subject, &uid, error);
         if (r < 0)
                 return r;
-        r = infra_manager_begin(d->manager, d->event, kind, subject, volumes, digest, uid, &run, &e);
+        r = infra_manager_begin(d->manager, d->event, kind, subject, volumes, digest, control, uid, &run, &e);
         if (r < 0)
                 return fail(r, e, error);
         log_event(LOG_RUN, "run %lld: %s %s begun by uid %u", (long long)run, kind, subject, uid);
+        return sd_bus_reply_method_return(m, "x", run);
+}
+
+static int method_control(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        struct infrad *d = userdata;
+        infra_error *e = NULL;
+        const char *what;
+        int64_t run = 0;
+        uid_t uid = 0;
+        int r = sd_bus_message_read(m, "s", &what);
+
+        if (r >= 0)
+                r = access_check(d, m, what, "", &uid, error);
+        if (r < 0)
+                return r;
+        r = infra_manager_control(d->manager, what, uid, &run, &e);
+        if (r < 0)
+                return fail(r, e, error);
+        log_event(LOG_RUN, "run %lld: %s, said by uid %u", (long long)run, what, uid);
         return sd_bus_reply_method_return(m, "x", run);
 }
 
@@ -195,7 +215,7 @@ static int method_check(sd_bus_message *m, void *userdata, sd_bus_error *error)
         return answer(m, text ? 0 : -ENOMEM, text, NULL, error);
 }
 
-/* Reading is free for everybody; Begin checks who asks. */
+/* Reading is free for everybody; Begin and Control check who asks. */
 const sd_bus_vtable manager_vtable[] = {
         SD_BUS_VTABLE_START(0),
         SD_BUS_METHOD_WITH_ARGS("Status", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", status), method_status, SD_BUS_VTABLE_UNPRIVILEGED),
@@ -204,8 +224,10 @@ const sd_bus_vtable manager_vtable[] = {
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Plan", SD_BUS_ARGS("s", kind, "s", subject, "b", restore_volumes), SD_BUS_RESULT("s", plan),
                                 method_plan, SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("Begin", SD_BUS_ARGS("s", kind, "s", subject, "b", restore_volumes, "s", digest),
+        SD_BUS_METHOD_WITH_ARGS("Begin", SD_BUS_ARGS("s", kind, "s", subject, "b", restore_volumes, "s", digest, "s", control),
                                 SD_BUS_RESULT("x", run), method_begin, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Control", SD_BUS_ARGS("s", what), SD_BUS_RESULT("x", run), method_control,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Runs", SD_BUS_ARGS("u", limit), SD_BUS_RESULT("s", runs), method_runs, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Report", SD_BUS_ARGS("x", run), SD_BUS_RESULT("s", report), method_report,
                                 SD_BUS_VTABLE_UNPRIVILEGED),

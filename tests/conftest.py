@@ -108,7 +108,7 @@ def counting_host(tmp_path_factory, package_mirror):
     """A host with one container that counts in a volume, running bookworm, and an upgrade for it."""
     policy = estates.write(tmp_path_factory.mktemp("estate") / "policy", [
         estates.container("plain", "10.0.0.22", "198.51.100.231", volumes=[estates.VOLUME], autostart=False),
-    ], [estates.upgrade([["plain"]])])
+    ], [estates.upgrade([["plain"]]), estates.upgrade([["plain"]], upgrade="aside", strategy="shadow")])
     host = make_host(policy)
     host.start_daemon()
     host.infractl("apply", "--yes", timeout=400)

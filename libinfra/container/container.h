@@ -50,6 +50,18 @@ int container_config_text(const infra_estate *e, const struct container *c, cons
  */
 int container_configure(const infra_estate *e, const struct container *c, const char *rootfs,
                         const char *const *volumes, bool adopt, infra_error **reterr);
+/*
+ * A ghost: a second container of the same name and addresses on another root, in a network namespace and an lxc
+ * path of its own, while the original serves. GHOST_IDLE has no init, so no service starts, and what it writes is
+ * not synced; GHOST_BOOTING boots like the original. It is configured, started, entered and stopped like any other.
+ */
+enum ghost {
+        GHOST_IDLE,
+        GHOST_BOOTING,
+        GHOST_MAX,
+};
+int container_configure_ghost(const infra_estate *e, const struct container *c, enum ghost kind, const char *rootfs,
+                              const char *const *volumes, infra_error **reterr);
 /* Host name, addresses, resolver inside a root before its first start: /etc/hostname, hosts, resolv.conf,
  * systemd-networkd and ifupdown kept from changing the addresses liblxc set, apt proxy (99infra-proxy). */
 int container_prepare_root(const infra_estate *e, const struct container *c, const char *rootfs, infra_error **reterr);

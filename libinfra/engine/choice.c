@@ -48,7 +48,8 @@ static struct tally tally_of(const struct plan *plan, const enum step_state *sta
                         t.commits = true;
                         t.committed = states[i] == STEP_STATE_DONE;
                 }
-                if (step_type(s->kind)->undoable && states[i] != STEP_STATE_PENDING && states[i] != STEP_STATE_LEFT_OUT)
+                /* A candidate that goes again and a fence that opens again changed nothing. */
+                if (step_type(s->kind)->undoable && s->kind != STEP_SHADOW && s->kind != STEP_FENCE && states[i] != STEP_STATE_PENDING && states[i] != STEP_STATE_LEFT_OUT)
                         t.changed = true;
         }
         return t;
@@ -150,24 +151,153 @@ static struct choice end(const struct plan *plan, const enum step_state *states)
         };
 }
 
-struct choice choose(const struct plan *plan, const enum step_state *states, const infra_estate *estate)
+bool is_cut_over(const struct plan *plan, const enum step_state *states, const char *container)
 {
-        /* Back first, from the last step to the first: the old service before any new one. */
-        for (size_t i = plan->n_steps; i-- > 0;) {
-                enum step_state s = states[i];
-                bool open = s == STEP_STATE_DONE || s == STEP_STATE_INTENT || s == STEP_STATE_FAILED || s == STEP_STATE_UNDO_INTENT;
+        bool inside = false;
 
-                if (open && standing_of(plan, states, plan->steps[i].container) == STANDING_TURNING_BACK)
-                        return undo(plan, states, i);
-        }
-        for (size_t i = 0; i < plan->n_steps; i++) {
-                if (states[i] == STEP_STATE_INTENT)
-                        return (struct choice){ .kind = CHOICE_DO, .index = i };
-                if (states[i] != STEP_STATE_PENDING)
+        for (size_t i = 0; container && i < plan->n_steps; i++) {
+                const struct step *s = &plan->steps[i];
+
+                if (!same(s->container, container))
                         continue;
-                if (is_stopped(plan, states, estate, &plan->steps[i]))
-                        return (struct choice){ .kind = CHOICE_LEAVE, .index = i };
-                return (struct choice){ .kind = CHOICE_DO, .index = i };
+                if (s->kind == STEP_FENCE)
+                        inside = states[i] == STEP_STATE_INTENT || states[i] == STEP_STATE_DONE;
+                if (s->kind == STEP_COMMIT && states[i] != STEP_STATE_PENDING && states[i] != STEP_STATE_INTENT)
+                        inside = false;
         }
-        return end(plan, states);
+        return inside;
+}
+
+static bool is_open(enum step_state s)
+{
+        return s == STEP_STATE_DONE || s == STEP_STATE_INTENT || s == STEP_STATE_FAILED || s == STEP_STATE_UNDO_INTENT;
+}
+
+static bool is_settled(enum step_state s)
+{
+        return s == STEP_STATE_DONE || s == STEP_STATE_UNDONE || s == STEP_STATE_UNDO_FAILED || s == STEP_STATE_LEFT_OUT;
+}
+
+static bool is_busy(const struct scene *s, size_t i)
+{
+        return s->busy && s->busy[i];
+}
+
+/* Workers under way. */
+static size_t busy_of(const struct scene *s, const char *container)
+{
+        size_t n = 0;
+
+        for (size_t i = 0; i < s->plan->n_steps; i++)
+                n += is_busy(s, i) && same(s->plan->steps[i].container, container);
+        return n;
+}
+
+static size_t busy_in(const struct scene *s, bool beside)
+{
+        size_t n = 0;
+
+        for (size_t i = 0; i < s->plan->n_steps; i++)
+                n += is_busy(s, i) && step_type(s->plan->steps[i].kind)->beside == beside;
+        return n;
+}
+
+static bool is_turning_back(const struct scene *s, const char *container)
+{
+        enum standing standing = standing_of(s->plan, s->states, container);
+
+        if (standing == STANDING_TURNING_BACK)
+                return true;
+        return s->control == CONTROL_ABORT && container && standing == STANDING_RUNNING;
+}
+
+/* Back first, from the last step to the first: the old service before any new one. */
+static bool choose_undo(const struct scene *s, struct choice *ret)
+{
+        for (size_t i = s->plan->n_steps; i-- > 0;) {
+                const char *container = s->plan->steps[i].container;
+                bool last = true;
+
+                if (!is_open(s->states[i]) || !is_turning_back(s, container) || busy_of(s, container) > 0)
+                        continue;
+                for (size_t k = i + 1; k < s->plan->n_steps; k++)
+                        last = last && !(is_open(s->states[k]) && same(s->plan->steps[k].container, container));
+                if (!last)
+                        continue;
+                *ret = undo(s->plan, s->states, i);
+                if (ret->kind == CHOICE_NO_UNDO || step_type(s->plan->steps[i].kind)->beside || busy_in(s, false) == 0)
+                        return true;
+        }
+        return false;
+}
+
+static bool has_room(const struct scene *s, const struct step *step)
+{
+        return step_type(step->kind)->beside ? busy_in(s, true) < s->plan->jobs : busy_in(s, false) == 0;
+}
+
+/* Whether everything that must come before step @i is over, and nothing is in its way. */
+static bool is_due(const struct scene *s, size_t i)
+{
+        const struct step *step = &s->plan->steps[i];
+        bool beside = step_type(step->kind)->beside;
+
+        for (size_t k = 0; k < i; k++) {
+                const struct step *before = &s->plan->steps[k];
+                bool waits = !beside || !step_type(before->kind)->beside || same(before->container, step->container);
+
+                if (waits && !is_settled(s->states[k]))
+                        return false;
+        }
+        return has_room(s, step);
+}
+
+static bool is_held(const struct scene *s, const struct step *step)
+{
+        if (is_cut_over(s->plan, s->states, step->container))
+                return false;
+        return s->control == CONTROL_PAUSE || (s->control == CONTROL_PAUSE_BEFORE_CUT_OVER && step->kind == STEP_FENCE);
+}
+
+/* ret_held: a step was only not begun because of a pause. */
+static bool choose_do(const struct scene *s, struct choice *ret, bool *ret_held)
+{
+        for (size_t i = 0; i < s->plan->n_steps; i++) {
+                const struct step *step = &s->plan->steps[i];
+
+                ret->index = i;
+                if (s->states[i] == STEP_STATE_INTENT && !is_busy(s, i) && has_room(s, step)) {
+                        ret->kind = CHOICE_DO;
+                        return true;
+                }
+                if (s->states[i] != STEP_STATE_PENDING)
+                        continue;
+                if (s->control == CONTROL_ABORT || is_stopped(s->plan, s->states, s->estate, step)) {
+                        ret->kind = CHOICE_LEAVE;
+                        return true;
+                }
+                if (!is_due(s, i))
+                        continue;
+                if (is_held(s, step)) {
+                        *ret_held = true;
+                        continue;
+                }
+                ret->kind = CHOICE_DO;
+                return true;
+        }
+        return false;
+}
+
+struct choice choose(const struct scene *s)
+{
+        struct choice c = {};
+        bool held = false;
+
+        if (choose_undo(s, &c) || choose_do(s, &c, &held))
+                return c;
+        if (busy_in(s, true) + busy_in(s, false) > 0)
+                return (struct choice){ .kind = CHOICE_WAIT };
+        if (held)
+                return (struct choice){ .kind = CHOICE_HOLD };
+        return end(s->plan, s->states);
 }

@@ -21,6 +21,8 @@ struct work {
         const struct container *container; /* NULL: the host */
         int64_t run;
         const json_t *baseline;            /* result of the container's STEP_BASELINE, or NULL */
+        unsigned attempt;                  /* from 1; more: an earlier worker did not come to its end */
+        const char *state_dir;
         struct storage *storage;           /* opened on first use: work_storage() */
         int transcript;                    /* what long programs print; -1 = nowhere */
         json_t *result;                    /* object that goes into the journal */
@@ -46,6 +48,7 @@ struct operation {
         int (*verify)(struct work *w, infra_error **reterr);
         int (*undo)(struct work *w, infra_error **reterr);
         int64_t limit_ms; /* after which the worker is killed */
+        bool talks;       /* what it runs prints all the time, unless it waits for somebody */
 };
 const struct operation *operation(enum step_kind k);
 
@@ -67,6 +70,8 @@ int make_volumes_act(struct work *w, infra_error **reterr);
 int make_configure_act(struct work *w, infra_error **reterr);
 
 int power_start_act(struct work *w, infra_error **reterr);
+/* Starts and does not wait for the guest to have booted: the gate asks for what counts. */
+int power_boot_act(struct work *w, infra_error **reterr);
 int power_running_verify(struct work *w, infra_error **reterr);
 int power_stop_act(struct work *w, infra_error **reterr);
 int power_stopped_verify(struct work *w, infra_error **reterr);
@@ -93,6 +98,18 @@ int change_upgrade_act(struct work *w, infra_error **reterr);
 int change_check_act(struct work *w, infra_error **reterr);
 int change_commit_act(struct work *w, infra_error **reterr);
 int change_commit_verify(struct work *w, infra_error **reterr);
+
+/* Units that failed, as "failed_units" of the result. */
+int gate_failed_units(struct work *w, infra_error **reterr);
+
+int shadow_clone_act(struct work *w, infra_error **reterr);
+int shadow_clone_undo(struct work *w, infra_error **reterr);
+int shadow_prepare_act(struct work *w, infra_error **reterr);
+int shadow_discard_act(struct work *w, infra_error **reterr);
+int rehearse_act(struct work *w, infra_error **reterr);
+int carry_act(struct work *w, infra_error **reterr);
+/* What the policy or a default says about a path: an enum carry, or -ENOENT when neither does. */
+int carry_rule(const struct container *c, const char *path);
 
 /* Configuration from the policy with the paths of this container's root and volumes. */
 int container_write(struct work *w, bool adopt, infra_error **reterr);

@@ -64,6 +64,28 @@ static enum probe_verdict baseline_of(const struct work *w, const struct service
         return v < 0 ? PROBE_PASS : (enum probe_verdict)v;
 }
 
+int gate_failed_units(struct work *w, infra_error **reterr)
+{
+        static const char *const argv[] = { "sh", "-c", "[ ! -d /run/systemd/system ] || systemctl list-units --failed --no-legend --plain", NULL };
+        enum { LIMIT_MS = 60000 };
+        _cleanup_strlist_ struct strlist lines = {};
+        _cleanup_free_ char *output = NULL;
+        json_t *list = json_array();
+        int status = 0, r;
+
+        if (json_object_set_new(w->result, "failed_units", list) < 0)
+                return infra_error_oom(reterr);
+        r = run_in_container(w, argv, LIMIT_MS, &output, &status, reterr);
+        if (r < 0 || !output)
+                return r;
+        if (strlist_lines(&lines, output) < 0)
+                return infra_error_oom(reterr);
+        for (size_t i = 0; status == 0 && i < lines.n; i++)
+                if (*lines.items[i])
+                        json_array_append_new(list, json_stringn(lines.items[i], strcspn(lines.items[i], " ")));
+        return 0;
+}
+
 int gate_baseline_act(struct work *w, infra_error **reterr)
 {
         _cleanup_strlist_ struct strlist keep = {};
@@ -87,6 +109,8 @@ int gate_baseline_act(struct work *w, infra_error **reterr)
                         return infra_error_oom(reterr);
         }
         r = package_keep_list(&guest, &keep, reterr);
+        if (r >= 0)
+                r = gate_failed_units(w, reterr);
         if (r < 0)
                 return r;
         for (size_t i = 0; i < keep.n; i++)
@@ -136,7 +160,7 @@ int gate_serve_act(struct work *w, infra_error **reterr)
 int gate_gate_act(struct work *w, infra_error **reterr)
 {
         /* After a reboot in between the container may be down: the step stands on its own. */
-        int r = power_start_act(w, reterr);
+        int r = power_boot_act(w, reterr);
 
         return r < 0 ? r : ask_all(w, reterr);
 }

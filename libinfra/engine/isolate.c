@@ -5,9 +5,11 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,17 +23,20 @@ enum { ANSWER_MAX = 64 << 20, FIRST_FD = 3 };
  * It dies with its parent, and holds nothing of the parent's but the pipe: the writer's lock is free as soon as
  * the writer is gone, and nothing is done any more for one that is.
  */
-static void belong_to(pid_t parent, int fd)
+static void belong_to(int parent, int fd)
 {
+        struct pollfd dead = { .fd = parent, .events = POLLIN };
+
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        if (getppid() != parent)
+        /* By descriptor: a parent outside of our process ids has no number here. */
+        if (parent < 0 || poll(&dead, 1, 0) != 0)
                 _exit(1);
         if (fd > FIRST_FD)
                 close_range(FIRST_FD, (unsigned)fd - 1, 0);
         close_range((unsigned)fd + 1, ~0u, 0);
 }
 
-static void child(int (*function)(void *, json_t **, infra_error **), void *userdata, pid_t parent, int fd)
+static void child(int (*function)(void *, json_t **, infra_error **), void *userdata, int parent, int fd)
 {
         infra_error *error = NULL;
         json_t *value = NULL, *answer;
@@ -45,6 +50,11 @@ static void child(int (*function)(void *, json_t **, infra_error **), void *user
                 answer = json_pack("{s:i,s:o}", "code", 0, "value", value ? value : json_null());
         else
                 answer = json_pack("{s:i,s:s}", "code", r, "error", error ? infra_error_message(error) : strerror(-r));
+        /* What a guest or a library said need not be UTF-8. */
+        if (!answer) {
+                dprintf(STDERR_FILENO, "%s\n", error ? infra_error_message(error) : strerror(-r));
+                answer = json_pack("{s:i,s:s}", "code", MIN(r, -EIO), "error", "it failed, and why is not text; see the transcript");
+        }
         text = answer ? json_dumps(answer, JSON_COMPACT) : NULL;
         if (!text || fd_write_all(fd, text, strlen(text)) < 0)
                 _exit(1);
@@ -94,9 +104,9 @@ int isolate(int (*function)(void *userdata, json_t **ret, infra_error **reterr),
             json_t **ret, infra_error **reterr)
 {
         _cleanup_str_ struct str answer = {};
-        _cleanup_close_ int reader = -1, writer = -1;
+        _cleanup_close_ int reader = -1, writer = -1, parent = (int)syscall(SYS_pidfd_open, getpid(), 0);
         int ends[2], r;
-        pid_t parent = getpid(), pid;
+        pid_t pid;
 
         if (pipe2(ends, O_CLOEXEC) < 0)
                 return infra_error_set(reterr, -errno, "cannot make a pipe: %m");

@@ -36,11 +36,16 @@ static const struct operation operations[STEP_KIND_MAX] = {
         [STEP_SNAPSHOT] = { NULL, change_snapshot_act, NULL, change_snapshot_undo, SLOW_MS },
         [STEP_CLONE] = { NULL, change_clone_act, NULL, NULL, SLOW_MS },
         [STEP_EXCHANGE] = { change_exchange_observe, change_exchange_act, change_exchange_verify, change_exchange_undo, QUICK_MS },
-        [STEP_BOOT] = { NULL, power_start_act, power_running_verify, power_stop_act, SLOW_MS },
-        [STEP_UPGRADE] = { NULL, change_upgrade_act, NULL, NULL, UPGRADE_MS },
+        [STEP_BOOT] = { NULL, power_boot_act, power_running_verify, power_stop_act, SLOW_MS },
+        [STEP_UPGRADE] = { NULL, change_upgrade_act, NULL, NULL, UPGRADE_MS, true },
         [STEP_CHECK] = { NULL, change_check_act, NULL, NULL, SLOW_MS },
         [STEP_GATE] = { NULL, gate_gate_act, NULL, NULL, SLOW_MS },
         [STEP_COMMIT] = { NULL, change_commit_act, change_commit_verify, NULL, QUICK_MS },
+        [STEP_SHADOW] = { NULL, shadow_clone_act, NULL, shadow_clone_undo, SLOW_MS },
+        [STEP_PREPARE] = { NULL, shadow_prepare_act, NULL, NULL, UPGRADE_MS, true },
+        [STEP_REHEARSE] = { NULL, rehearse_act, NULL, NULL, SLOW_MS },
+        [STEP_CARRY] = { NULL, carry_act, NULL, NULL, SLOW_MS },
+        [STEP_DISCARD] = { NULL, shadow_discard_act, NULL, NULL, SLOW_MS },
         [STEP_RESTORE] = { NULL, change_restore_act, NULL, NULL, SLOW_MS },
 };
 

@@ -13,13 +13,18 @@ static const char *lxc_path(const struct work *w)
         return w->estate->host.lxc_path;
 }
 
-int power_start_act(struct work *w, infra_error **reterr)
+int power_boot_act(struct work *w, infra_error **reterr)
 {
         /* The configuration may have been removed by hand since: it follows from the policy, so write it again. */
         int r = container_write(w, false, reterr);
 
-        if (r >= 0)
-                r = container_start(lxc_path(w), w->container->name, reterr);
+        return r < 0 ? r : container_start(lxc_path(w), w->container->name, reterr);
+}
+
+int power_start_act(struct work *w, infra_error **reterr)
+{
+        int r = power_boot_act(w, reterr);
+
         if (r < 0)
                 return r;
         return container_wait_booted(lxc_path(w), w->container->name, w->container->start_limit_ms, reterr);

@@ -101,6 +101,44 @@ int recovery_fences(const infra_estate *e, const struct plan *plan, const enum s
         return isolate(close_fences, &fences, LIMIT_MS, &none, reterr);
 }
 
+struct candidates {
+        const infra_estate *estate;
+        const struct plan *plan;
+        const enum step_state *states;
+        const bool *alive;
+        const char *state_dir;
+};
+
+static int drop_candidates(void *userdata, json_t **ret, infra_error **reterr)
+{
+        const struct candidates *c = userdata;
+        int r = 0;
+
+        (void)ret;
+        for (size_t i = 0; r >= 0 && i < c->plan->n_steps; i++) {
+                const struct step *s = &c->plan->steps[i];
+                struct work w = { .estate = c->estate, .plan = c->plan, .step = s, .transcript = -1, .state_dir = c->state_dir };
+
+                if (s->kind != STEP_PREPARE || c->states[i] != STEP_STATE_INTENT || c->alive[i])
+                        continue;
+                w.container = estate_container(c->estate, s->container);
+                r = w.container ? shadow_discard_act(&w, reterr) : 0;
+        }
+        return r;
+}
+
+int recovery_candidates(const infra_estate *e, const struct plan *plan, const enum step_state *states, const bool *alive,
+                        const char *state_dir, infra_error **reterr)
+{
+        struct candidates c = { .estate = e, .plan = plan, .states = states, .alive = alive, .state_dir = state_dir };
+        _cleanup_json_ json_t *none = NULL;
+        bool any = false;
+
+        for (size_t i = 0; i < plan->n_steps; i++)
+                any = any || (plan->steps[i].kind == STEP_PREPARE && states[i] == STEP_STATE_INTENT && !alive[i]);
+        return any ? isolate(drop_candidates, &c, LIMIT_MS, &none, reterr) : 0;
+}
+
 int recovery_leave_reachable(struct journal *j, int64_t run, const infra_estate *e, const char *container,
                              infra_error **reterr)
 {

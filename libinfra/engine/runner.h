@@ -2,7 +2,8 @@
 #pragma once
 
 /*
- * The runner carries one run through, one worker at a time, on an sd-event loop. It keeps nothing that is not
+ * The runner carries one run through on an sd-event loop: one worker at a time for what touches what serves, several
+ * beside each other for what is prepared aside. It keeps nothing that is not
  * in the journal: killed at any instant, a new runner on the same run goes on from the journal and from what
  * the operations observe.
  *
@@ -40,6 +41,8 @@ int runner_new(struct journal *journal, const char *state_dir, int64_t run, stru
 /* Begins or, after a crash, goes on; @recovered: puts ruleset and fences back first. */
 int runner_start(struct runner *r, bool recovered, infra_error **reterr);
 bool runner_ended(const struct runner *r);
+/* What a person said, durable before it returns; -EALREADY while the run is being aborted. */
+int runner_control(struct runner *r, enum run_control control, const char *who, infra_error **reterr);
 int64_t runner_run(const struct runner *r);
 struct runner *runner_free(struct runner *r);
 

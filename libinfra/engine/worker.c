@@ -105,6 +105,14 @@ int worker_start(const struct worker_place *p, struct work *w, pid_t *ret_pid, i
         return 0;
 }
 
+json_t *worker_data_of(const struct step_records *records, const char *container, enum step_kind kind)
+{
+        for (size_t i = 0; container && i < records->n; i++)
+                if (streq(records->items[i].kind, step_type(kind)->name) && streq(records->items[i].container, container))
+                        return json_loads(records->items[i].data, 0, NULL);
+        return NULL;
+}
+
 void worker_result_done(struct worker_result *r)
 {
         free(r->error);

@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "engine/engine.h"
+#include "journal/journal.h"
 
 struct worker_place {
         const char *state_dir;
@@ -34,5 +35,8 @@ struct worker_result {
 void worker_result_done(struct worker_result *r);
 /* -ENOENT when the worker ended without an answer (killed). */
 int worker_result(const struct worker_place *p, struct worker_result *ret, infra_error **reterr);
+
+/* What the container's step of that kind left in the journal, for the steps that build on it; NULL: nothing. */
+json_t *worker_data_of(const struct step_records *records, const char *container, enum step_kind kind);
 
 #define _cleanup_worker_result_ CLEANUP(worker_result_done)

@@ -31,6 +31,17 @@ void connection_done(struct connection *c)
         origin_done(&c->to);
 }
 
+void write_rule_done(struct write_rule *w)
+{
+        free(w->path);
+}
+
+void conffile_done(struct conffile *c)
+{
+        free(c->path);
+        free(c->text);
+}
+
 static void services_done(struct service *services, size_t n)
 {
         for (size_t i = 0; i < n; i++)
@@ -45,6 +56,13 @@ void container_done(struct container *c)
                 connection_done(&c->connects[i]);
         for (size_t i = 0; i < c->n_volumes; i++)
                 free(c->volumes[i].path);
+        for (size_t i = 0; i < c->n_write_set; i++)
+                write_rule_done(&c->write_set[i]);
+        for (size_t i = 0; i < c->n_conffiles; i++)
+                conffile_done(&c->conffiles[i]);
+        free(c->write_set);
+        free(c->conffiles);
+        strlist_done(&c->keep);
         free(c->connects);
         free(c->volumes);
         free(c->after);

@@ -80,6 +80,35 @@ struct volume {
         struct span span;
 };
 
+/* What becomes of something the original wrote outside volumes while its candidate was upgraded aside. */
+enum carry {
+        CARRY_COPY,     /* carried into the candidate */
+        CARRY_IGNORE,   /* of no use there */
+        CARRY_CONFLICT, /* a person must decide: turns back */
+        CARRY_MAX,
+};
+
+/* A rule for a path and everything below it; the longest that fits counts. */
+struct write_rule {
+        char *path; /* absolute inside the container */
+        enum carry as;
+        struct span span;
+};
+
+enum conffile_use {
+        CONFFILE_KEEP, /* the container's own */
+        CONFFILE_NEW,  /* the package's */
+        CONFFILE_MAX,
+};
+
+/* The answer to a question about a configuration file that both the container and a package changed. */
+struct conffile {
+        char *path; /* absolute inside the container */
+        enum conffile_use use;
+        char *text; /* the merged file, or NULL: then @use counts */
+        struct span span;
+};
+
 struct zone {
         char *name;
         char *interface;          /* or NULL: known by networks alone */
@@ -109,6 +138,11 @@ struct container {
         size_t n_connects;
         struct strlist admins;
         struct strlist packages;      /* installed when the root is made */
+        struct strlist keep;          /* packages an upgrade must not remove */
+        struct write_rule *write_set;
+        size_t n_write_set;
+        struct conffile *conffiles;
+        size_t n_conffiles;
         int64_t stop_grace_ms;        /* before a container that does not stop is killed */
         int64_t start_limit_ms;       /* until it must be running and serving */
         struct span span;             /* of the name */
@@ -145,6 +179,8 @@ struct upgrade {
         unsigned approvals;
         enum on_failure on_failure;
         int64_t keep_ms;          /* previous generations and volume snapshots */
+        unsigned jobs;            /* containers prepared at the same time */
+        int64_t silence_ms;       /* an upgrade that prints nothing for so long waits for somebody */
         struct span span;
 };
 
@@ -210,6 +246,7 @@ void estate_start_order(const infra_estate *e, size_t *order);
 const char *origin_kind_name(enum origin_kind k);
 const char *probe_kind_name(enum probe_kind k);
 int probe_kind_parse(const char *s);
+const char *carry_name(enum carry c);
 const char *strategy_name(enum strategy s);
 int strategy_parse(const char *s);
 const char *on_failure_name(enum on_failure o);
@@ -228,6 +265,8 @@ void probe_done(struct probe *p);
 void origin_done(struct origin *o);
 void service_done(struct service *s);
 void connection_done(struct connection *c);
+void write_rule_done(struct write_rule *w);
+void conffile_done(struct conffile *c);
 void container_done(struct container *c);
 void zone_done(struct zone *z);
 void upgrade_done(struct upgrade *u);

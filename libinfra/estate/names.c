@@ -29,6 +29,12 @@ static const char *const strategies[STRATEGY_MAX] = {
         [STRATEGY_SHADOW] = "shadow",
 };
 
+static const char *const carries[CARRY_MAX] = {
+        [CARRY_COPY] = "carry",
+        [CARRY_IGNORE] = "ignore",
+        [CARRY_CONFLICT] = "conflict",
+};
+
 static const char *const on_failures[ON_FAILURE_MAX] = {
         [ON_FAILURE_ROLLBACK_CONTAINER] = "rollback-container",
         [ON_FAILURE_ROLLBACK_WAVE] = "rollback-wave",
@@ -74,6 +80,11 @@ const char *strategy_name(enum strategy s)
 int strategy_parse(const char *s)
 {
         return parse(strategies, STRATEGY_MAX, s);
+}
+
+const char *carry_name(enum carry c)
+{
+        return carries[c];
 }
 
 const char *on_failure_name(enum on_failure o)

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +15,16 @@
 #include "facade/manager.h"
 
 enum { POLICY_FILE_MAX = 16 << 20 };
+
+bool plan_is_first(const struct plan *p, size_t index)
+{
+        const char *name = p->steps[index].container;
+
+        for (size_t i = 0; i < index; i++)
+                if (name == p->steps[i].container || (name && p->steps[i].container && streq(p->steps[i].container, name)))
+                        return false;
+        return true;
+}
 
 int64_t plan_outage(const struct plan *p, const char *container)
 {
@@ -90,7 +101,7 @@ static json_t *outages_json(const struct plan *p)
         for (size_t i = 0; i < p->n_steps; i++) {
                 const char *name = p->steps[i].container;
 
-                if (!name || (i > 0 && p->steps[i - 1].container && streq(p->steps[i - 1].container, name)))
+                if (!name || !plan_is_first(p, i))
                         continue;
                 json_array_append_new(list, json_pack("{s:s,s:I}", "container", name, "forecast_ms",
                                                       (json_int_t)plan_outage(p, name)));
@@ -142,11 +153,11 @@ static void on_changed(void *userdata, const struct runner_progress *p)
 
         if (!m->changed)
                 return;
-        if (manager_answer(json_pack("{s:I,s:s,s:s?,s:s?,s:i,s:i,s:s?,s:I,s:I,s:s}", "run", (json_int_t)p->run, "state",
+        if (manager_answer(json_pack("{s:I,s:s,s:s?,s:s?,s:i,s:i,s:s?,s:I,s:I,s:s,s:b}", "run", (json_int_t)p->run, "state",
                                      run_state_name(p->state), "container", s ? s->container : NULL, "step",
                                      s ? step_type(s->kind)->name : NULL, "number", s ? (int)s->number : 0, "of", (int)p->of, "step_state",
                                      s ? step_state_name(p->step_state) : NULL, "elapsed_ms", (json_int_t)p->elapsed_ms,
-                                     "forecast_ms", (json_int_t)(s ? s->forecast_ms : 0), "text", p->text ? p->text : ""),
+                                     "forecast_ms", (json_int_t)(s ? s->forecast_ms : 0), "text", p->text ? p->text : "", "interrupted", p->state == RUN_PAUSED && runner_ended(m->runner)),
                            &json, NULL) >= 0)
                 m->changed(m->userdata, p->run, json);
 }
@@ -240,14 +251,15 @@ static int require_idle(infra_manager *m, infra_error **reterr)
 }
 
 INFRA_PUBLIC int infra_manager_begin(infra_manager *m, struct sd_event *event, const char *kind, const char *subject,
-                                     bool restore_volumes, const char *digest, uint32_t uid, int64_t *ret_run,
-                                     infra_error **reterr)
+                                     bool restore_volumes, const char *digest, const char *control, uint32_t uid,
+                                     int64_t *ret_run, infra_error **reterr)
 {
+        int said = control && *control ? run_control_parse(control) : CONTROL_GO;
         _cleanup_estate_ infra_estate *e = NULL;
         _cleanup_plan_ struct plan *p = NULL;
         _cleanup_facts_ struct facts f = {};
         int64_t run = 0;
-        int r = require_idle(m, reterr);
+        int r = said < 0 ? infra_error_set(reterr, said, "a run cannot begin with '%s'", control) : require_idle(m, reterr);
 
         if (r >= 0)
                 r = manager_estate(m, &e, reterr);
@@ -263,6 +275,8 @@ INFRA_PUBLIC int infra_manager_begin(infra_manager *m, struct sd_event *event, c
         if (r < 0)
                 return r;
         r = keep_policy(m, run, e, reterr);
+        if (r >= 0 && said != CONTROL_GO)
+                r = journal_run_control(m->journal, run, (enum run_control)said, reterr);
         if (r >= 0)
                 r = launch(m, event, run, TAKE_PTR(p), TAKE_PTR(e), false, reterr);
         if (r < 0) {
@@ -271,6 +285,22 @@ INFRA_PUBLIC int infra_manager_begin(infra_manager *m, struct sd_event *event, c
         }
         *ret_run = run;
         return 0;
+}
+
+INFRA_PUBLIC int infra_manager_control(infra_manager *m, const char *what, uint32_t uid, int64_t *ret_run,
+                                       infra_error **reterr)
+{
+        const struct passwd *user = getpwuid(uid);
+        char number[16];
+        int control = run_control_parse(what);
+
+        if (control < 0)
+                return infra_error_set(reterr, control, "'%s' is none of go, pause, pause-before-cut-over, abort", what);
+        if (infra_manager_busy(m) == 0)
+                return infra_error_set(reterr, -ENOENT, "no run is under way");
+        snprintf(number, sizeof(number), "%u", uid);
+        *ret_run = infra_manager_busy(m);
+        return runner_control(m->runner, (enum run_control)control, user ? user->pw_name : number, reterr);
 }
 
 /* The policy a run began with; a crash right after the journal entry may have left none: nothing was done then. */

@@ -35,6 +35,8 @@ json_t *describe_run(const struct run_record *r);
 int manager_compute(infra_manager *m, const char *kind, const char *subject, bool restore_volumes,
                     const infra_estate *e, const struct facts *f, struct plan **ret, infra_error **reterr);
 /* Milliseconds a container is expected to be unreachable in the plan. */
+/* Whether no earlier step is of the same container (NULL: the host). */
+bool plan_is_first(const struct plan *p, size_t index);
 int64_t plan_outage(const struct plan *p, const char *container);
 
 /* Facts through a pipe. */

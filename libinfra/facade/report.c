@@ -170,7 +170,7 @@ static json_t *containers_json(const struct material *m)
         for (size_t i = 0; i < m->plan->n_steps; i++) {
                 const char *name = m->plan->steps[i].container;
 
-                if (name && (i == 0 || !is_of(&m->plan->steps[i - 1], name)))
+                if (name && plan_is_first(m->plan, i))
                         json_array_append_new(list, container_json(m, name));
         }
         return list;

@@ -35,7 +35,8 @@ static const char schema[] =
         " closed_wall INTEGER NOT NULL, opened_wall INTEGER NOT NULL DEFAULT 0, closed_boot INTEGER NOT NULL,"
         " opened_boot INTEGER NOT NULL DEFAULT 0, PRIMARY KEY(run, container)) WITHOUT ROWID;"
         "CREATE TABLE IF NOT EXISTS event(id INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL REFERENCES run(id),"
-        " wall INTEGER NOT NULL, container TEXT NOT NULL, text TEXT NOT NULL);";
+        " wall INTEGER NOT NULL, container TEXT NOT NULL, text TEXT NOT NULL);"
+        "CREATE TABLE IF NOT EXISTS control(run INTEGER PRIMARY KEY REFERENCES run(id), control INTEGER NOT NULL);";
 
 int journal_open(const char *state_dir, struct journal **ret, infra_error **reterr)
 {
@@ -164,6 +165,13 @@ int journal_run_state(struct journal *j, int64_t run, enum run_state state, cons
                              "UPDATE run SET state = ?1, ended = ?2, error = CASE WHEN error = '' THEN ?3 ELSE error END"
                              " WHERE id = ?4",
                              "iisi", (int64_t)state, run_state_is_final(state) ? clock_wall_ms() : (int64_t)0, error, run);
+}
+
+int journal_run_control(struct journal *j, int64_t run, enum run_control control, infra_error **reterr)
+{
+        return statement_run(j, reterr,
+                             "INSERT INTO control(run, control) VALUES(?1, ?2) ON CONFLICT(run) DO UPDATE SET control = ?2", "ii",
+                             run, (int64_t)control);
 }
 
 int journal_step_state(struct journal *j, int64_t run, unsigned step, enum step_state state, const char *error,

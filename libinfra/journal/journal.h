@@ -27,6 +27,17 @@ enum run_state {
 const char *run_state_name(enum run_state s);
 bool run_state_is_final(enum run_state s);
 
+/* What a person said about a run under way. */
+enum run_control {
+        CONTROL_GO,
+        CONTROL_PAUSE,                 /* begin nothing more */
+        CONTROL_PAUSE_BEFORE_CUT_OVER, /* begin no cut-over: prepare everything and wait */
+        CONTROL_ABORT,                 /* turn back what is not committed */
+        CONTROL_MAX,
+};
+const char *run_control_name(enum run_control c);
+int run_control_parse(const char *s);
+
 enum step_state {
         STEP_STATE_PENDING,
         STEP_STATE_INTENT,      /* act begun, outcome unknown */
@@ -53,6 +64,7 @@ struct run_record {
         int64_t started_ms; /* wall */
         int64_t ended_ms;   /* wall; 0 = not ended */
         char *error;   /* first failure, or "" */
+        enum run_control control;
 };
 
 struct step_record {
@@ -115,6 +127,8 @@ int journal_begin(struct journal *j, const char *kind, const char *subject, cons
                   uint32_t uid, const char *owner, const struct step_seed *steps, size_t n_steps, int64_t *ret_id,
                   infra_error **reterr);
 int journal_run_state(struct journal *j, int64_t run, enum run_state state, const char *error, infra_error **reterr);
+/* Durable before it returns; so is the event that says who said it. */
+int journal_run_control(struct journal *j, int64_t run, enum run_control control, infra_error **reterr);
 /* Durable before it returns. INTENT and UNDO_INTENT count an attempt and take the time. */
 int journal_step_state(struct journal *j, int64_t run, unsigned step, enum step_state state, const char *error,
                        const char *data, int64_t duration_ms, infra_error **reterr);

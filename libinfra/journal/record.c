@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "base/str.h"
 #include "journal/journal.h"
 #include "journal/statement.h"
 
@@ -30,6 +31,26 @@ const char *run_state_name(enum run_state s)
 bool run_state_is_final(enum run_state s)
 {
         return s != RUN_RUNNING && s != RUN_PAUSED;
+}
+
+static const char *const controls[CONTROL_MAX] = {
+        [CONTROL_GO] = "go",
+        [CONTROL_PAUSE] = "pause",
+        [CONTROL_PAUSE_BEFORE_CUT_OVER] = "pause-before-cut-over",
+        [CONTROL_ABORT] = "abort",
+};
+
+const char *run_control_name(enum run_control c)
+{
+        return controls[c];
+}
+
+int run_control_parse(const char *s)
+{
+        for (int i = 0; i < CONTROL_MAX; i++)
+                if (streq(controls[i], s))
+                        return i;
+        return -EINVAL;
 }
 
 const char *step_state_name(enum step_state s)
@@ -81,11 +102,12 @@ DEFINE_RECORDS_DONE(step)
 DEFINE_RECORDS_DONE(outage)
 DEFINE_RECORDS_DONE(event)
 
-#define RUN_COLUMNS "id, kind, subject, plan, digest, state, owner, uid, boot_id, started, ended, error"
+#define RUN_COLUMNS "id, kind, subject, plan, digest, state, owner, uid, boot_id, started, ended, error,"\
+                    " coalesce((SELECT control FROM control WHERE control.run = run.id), 0)"
 
 static int read_run(sqlite3_stmt *s, struct run_record *r)
 {
-        int state = sqlite3_column_int(s, 5);
+        int state = sqlite3_column_int(s, 5), control = sqlite3_column_int(s, 12);
 
         r->id = sqlite3_column_int64(s, 0);
         r->kind = statement_text(s, 1);
@@ -99,6 +121,7 @@ static int read_run(sqlite3_stmt *s, struct run_record *r)
         r->started_ms = sqlite3_column_int64(s, 9);
         r->ended_ms = sqlite3_column_int64(s, 10);
         r->error = statement_text(s, 11);
+        r->control = control >= 0 && control < CONTROL_MAX ? (enum run_control)control : CONTROL_PAUSE;
         return r->kind && r->subject && r->plan && r->digest && r->owner && r->boot_id && r->error ? 0 : -ENOMEM;
 }
 

@@ -6,6 +6,7 @@
  * the root is the caller's matter (attach, later chroot), so this driver knows no container.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -61,6 +62,7 @@ struct package_state {
         char *release;
         struct strlist broken;  /* lines of dpkg --audit and not-installed states */
         struct strlist missing; /* of `essential`: not installed any more */
+        struct strlist installed; /* names of all that are installed */
 };
 void package_state_done(struct package_state *s);
 /* @essential: names that must be installed, or NULL. A guest that cannot be asked is an error, not a state. */
@@ -68,6 +70,18 @@ int package_observe(const struct guest *g, const struct strlist *essential, stru
                     infra_error **reterr);
 /* 0 when release reached, nothing broken, nothing missing; else -EREMOTEIO with all that is wrong. */
 int package_check(const struct package_state *s, const char *release, infra_error **reterr);
+/*
+ * Keeps services from being started by package scripts in a root without an init: policy-rc.d says so while @forbid;
+ * one of the guest's own is put aside meanwhile and comes back. Idempotent.
+ */
+int package_services_forbid(const struct guest *g, bool forbid, infra_error **reterr);
+/* Files beneath /etc that a package brought beside one that was changed ("/etc/x.dpkg-dist", ".ucf-dist"), sorted. */
+int package_conffiles(const struct guest *g, struct strlist *ret, infra_error **reterr);
+/*
+ * Settles one such file: @use "new": the package's takes the place of the guest's, which is kept as *.before-upgrade;
+ * "keep": the package's goes; otherwise @text is what the file shall be (a merged one). Nothing there: 0.
+ */
+int package_conffile_settle(const struct guest *g, const char *path, const char *use, const char *text, infra_error **reterr);
 /* Packages that own a listening service or are essential to us: names installed now that must stay. */
 int package_keep_list(const struct guest *g, struct strlist *ret, infra_error **reterr);
 

@@ -15,6 +15,7 @@ void package_state_done(struct package_state *s)
         free(s->release);
         strlist_done(&s->broken);
         strlist_done(&s->missing);
+        strlist_done(&s->installed);
         *s = (struct package_state){};
 }
 
@@ -91,17 +92,16 @@ int package_observe(const struct guest *g, const struct strlist *essential, stru
                     infra_error **reterr)
 {
         _cleanup_package_state_ struct package_state s = {};
-        _cleanup_strlist_ struct strlist installed = {};
         int r = package_release(g->rootfs, &s.release, reterr);
 
         if (r >= 0)
                 r = audit(g, &s.broken, reterr);
         if (r >= 0)
-                r = states(g, &s.broken, &installed, reterr);
+                r = states(g, &s.broken, &s.installed, reterr);
         if (r < 0)
                 return infra_error_prefix(reterr, r, "cannot observe the packages");
         for (size_t i = 0; essential && i < essential->n; i++)
-                if (!strlist_contains(&installed, essential->items[i]) && strlist_add(&s.missing, essential->items[i]) < 0)
+                if (!strlist_contains(&s.installed, essential->items[i]) && strlist_add(&s.missing, essential->items[i]) < 0)
                         return infra_error_oom(reterr);
         *ret = s;
         s = (struct package_state){};

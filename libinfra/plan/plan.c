@@ -83,6 +83,8 @@ static int plan_fill(struct plan *p, const struct plan_options *options, const i
         }
         if (p->kind == PLAN_START && !*p->subject)
                 return plan_start_all(p, e, f);
+        if (p->kind == PLAN_REHEARSE)
+                return plan_rehearse(p, e, f, reterr);
         c = estate_container(e, p->subject);
         if (!c)
                 return estate_no_container(e, p->subject, reterr);
@@ -111,6 +113,7 @@ int plan_compute(enum plan_kind kind, const char *subject, const struct plan_opt
                 return infra_error_oom(reterr);
         p->kind = kind;
         p->on_failure = ON_FAILURE_ROLLBACK_CONTAINER;
+        p->jobs = 1;
         p->subject = strdup(subject);
         p->policy_digest = strdup(e->digest);
         if (!p->subject || !p->policy_digest)

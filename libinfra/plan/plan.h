@@ -24,6 +24,7 @@ enum plan_kind {
         PLAN_START,
         PLAN_STOP,
         PLAN_RESTART,
+        PLAN_REHEARSE, /* of an upgrade or a container: nothing that serves is touched */
         PLAN_KIND_MAX,
 };
 const char *plan_kind_name(enum plan_kind k);
@@ -58,6 +59,12 @@ enum step_kind {
         STEP_CHECK,     /* the end state */
         STEP_GATE,      /* probes against the baseline */
         STEP_COMMIT,    /* open the fence; from here on nothing is undone */
+        /* aside, while the original serves */
+        STEP_SHADOW,    /* live generation -> candidate, and a base that remembers that moment; undo: discard */
+        STEP_PREPARE,   /* the release upgrade inside the candidate */
+        STEP_REHEARSE,  /* boot and probe throw-away clones in a sealed network */
+        STEP_CARRY,     /* what the original wrote since the clone: carried, ignored, or a conflict */
+        STEP_DISCARD,   /* the candidate goes: it was a rehearsal */
         /* back to an earlier generation */
         STEP_RESTORE,   /* volumes from their snapshots */
         STEP_KIND_MAX,
@@ -68,6 +75,8 @@ struct step_type {
         const char *doing;       /* "exchanging generations" */
         int64_t forecast_ms;     /* when nothing better is known; measured on a small machine */
         bool undoable;           /* has an undo that does something */
+        int64_t back_ms;         /* forecast of that undo */
+        bool beside;             /* may run beside steps of other containers: touches nothing that serves */
 };
 const struct step_type *step_type(enum step_kind k);
 int step_kind_parse(const char *s);
@@ -90,6 +99,10 @@ struct plan {
         char *subject;       /* name of the upgrade or container; "" for apply */
         char *policy_digest;
         enum on_failure on_failure;
+        unsigned jobs;       /* containers that may be prepared at the same time; at least 1 */
+        int64_t silence_ms;      /* a step of packages that prints nothing for so long is ended; 0 = never */
+        int64_t window_start_ms; /* wall; no fence closes before; 0 = at once */
+        int64_t window_end_ms;   /* wall; what could not be undone by then is not begun; 0 = no end */
         struct step *steps;
         size_t n_steps;
         struct strlist notes; /* what a person should know before saying yes */
@@ -121,6 +134,7 @@ int plan_note(struct plan *p, const char *format, ...) PRINTF_LIKE(2, 3);
 int plan_apply(struct plan *p, const infra_estate *e, const struct facts *f, infra_error **reterr);
 int plan_upgrade(struct plan *p, const struct upgrade *u, const infra_estate *e, const struct facts *f,
                  infra_error **reterr);
+int plan_rehearse(struct plan *p, const infra_estate *e, const struct facts *f, infra_error **reterr);
 int plan_rollback(struct plan *p, const struct container *c, const struct plan_options *options,
                   const infra_estate *e, const struct facts *f, infra_error **reterr);
 /* PLAN_START without a subject: bridge, ruleset and every container of ours that starts by itself (boot). */

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Plans that change what a container lives on. In-place: the original tree is never written to: the clone
- * goes live by one exchange and is upgraded behind the closed fence, the original waits beside.
+ * Plans that change what a container lives on.
+ *
+ * Shadow: the candidate is cloned, upgraded and rehearsed aside while the original serves; all containers of the
+ * upgrade are prepared before the first fence closes, then one after the other is cut over. In-place: the clone
+ * goes live by one exchange and is upgraded behind the closed fence. Either way the original tree is never
+ * written to after the clone went live: it waits beside.
  */
 
 #include <errno.h>
@@ -14,12 +18,22 @@ static const enum step_kind in_place_steps[] = {
         STEP_PREFLIGHT, STEP_BASELINE, STEP_FENCE, STEP_HALT,    STEP_SNAPSHOT, STEP_CLONE, STEP_EXCHANGE,
         STEP_BOOT,      STEP_UPGRADE,  STEP_CHECK, STEP_RESTART, STEP_GATE,     STEP_COMMIT,
 };
+static const enum step_kind aside_steps[] = { STEP_PREFLIGHT, STEP_BASELINE, STEP_SHADOW, STEP_PREPARE, STEP_REHEARSE };
+static const enum step_kind cut_over_steps[] = {
+        STEP_FENCE, STEP_HALT, STEP_CARRY, STEP_SNAPSHOT, STEP_EXCHANGE, STEP_BOOT, STEP_GATE, STEP_COMMIT,
+};
 
-static int add_steps(struct plan *p, const enum step_kind *kinds, size_t n, const struct container *c, unsigned wave,
-                     unsigned from, unsigned to, const char *release)
+struct steps {
+        const enum step_kind *kinds;
+        size_t n;
+};
+#define STEPS(list) (&(const struct steps){ list, ELEMENTS(list) })
+
+static int add_steps(struct plan *p, const struct steps *steps, const struct container *c, unsigned wave, unsigned from,
+                     unsigned to, const char *release)
 {
-        for (size_t i = 0; i < n; i++) {
-                struct step *s = plan_add(p, kinds[i], c);
+        for (size_t i = 0; i < steps->n; i++) {
+                struct step *s = plan_add(p, steps->kinds[i], c);
 
                 if (!s)
                         return -ENOMEM;
@@ -33,8 +47,8 @@ static int add_steps(struct plan *p, const enum step_kind *kinds, size_t n, cons
         return 0;
 }
 
-/* What stands in the way of upgrading this container: 0 go, 1 nothing to do, negative with a sentence. */
-static int upgradable(struct plan *p, const struct upgrade *u, const struct container *c,
+/* What stands in the way of changing this container's release: 0 go, 1 nothing to do, negative with a sentence. */
+static int upgradable(struct plan *p, const char *to, enum strategy strategy, const struct container *c,
                       const struct container_fact *fact, infra_error **reterr)
 {
         const char *next;
@@ -43,14 +57,17 @@ static int upgradable(struct plan *p, const struct upgrade *u, const struct cont
                 return infra_error_set(reterr, -ENOENT, "%s does not exist yet; `infractl apply` makes it", c->name);
         if (!fact->managed)
                 return infra_error_set(reterr, -EPERM, "%s is a foreign container: infra does not touch it", c->name);
-        if (streq(fact->release, u->to)) {
-                plan_note(p, "%s: runs %s already", c->name, u->to);
+        if (streq(fact->release, to)) {
+                plan_note(p, "%s: runs %s already", c->name, to);
                 return 1;
         }
         next = release_next(fact->release);
-        if (!next || !streq(next, u->to))
-                return infra_error_set(reterr, -EINVAL, "%s runs %s: Debian does not skip releases, the next is %s and not %s",
-                                       c->name, fact->release, next ? next : "unknown", u->to);
+        if (release_index(fact->release) < 0 || release_index(fact->release) > release_index(to))
+                return infra_error_set(reterr, -EINVAL, "%s runs %s: there is no way from there to %s", c->name, fact->release, to);
+        if (strategy == STRATEGY_IN_PLACE && !streq(next, to))
+                return infra_error_set(reterr, -EINVAL,
+                                       "%s runs %s: Debian does not skip releases, the next is %s and not %s; strategy shadow takes several in one candidate",
+                                       c->name, fact->release, next, to);
         if (!fact->running)
                 return infra_error_set(reterr, -ENOTCONN, "%s is not running, so nothing would tell a good upgrade from a bad one; start it first",
                                        c->name);
@@ -59,43 +76,129 @@ static int upgradable(struct plan *p, const struct upgrade *u, const struct cont
         return 0;
 }
 
+static int require_space(uint64_t bytes, const infra_estate *e, const struct facts *f, infra_error **reterr)
+{
+        char need[32], have[32];
+
+        if (bytes <= f->free_bytes)
+                return 0;
+        return infra_error_set(reterr, -ENOSPC, "the upgrade may take %s and %s are free in %s; delete old generations or enlarge it",
+                               str_bytes(need, bytes), str_bytes(have, f->free_bytes), e->host.storage_path);
+}
+
+static int require_ruleset(const struct facts *f, infra_error **reterr)
+{
+        if (f->firewall_loaded)
+                return 0;
+        return infra_error_set(reterr, -ENOENT, "the ruleset is not loaded, so there is no fence to close; run `infractl apply` first");
+}
+
+/* The same steps for each container of the upgrade, wave by wave; ret_bytes: what they may take in all. */
+static int add_waves(struct plan *p, const struct steps *steps, const struct upgrade *u, const infra_estate *e,
+                     const struct facts *f, uint64_t *ret_bytes, infra_error **reterr)
+{
+        /* Notes are made once, however often the waves are gone through. */
+        struct plan *notes = p->n_steps ? NULL : p;
+        struct plan nowhere = {};
+        int r = 0;
+
+        *ret_bytes = 0;
+        for (size_t w = 0; r >= 0 && w < u->n_waves; w++) {
+                for (size_t i = 0; r >= 0 && i < u->waves[w].n_containers; i++) {
+                        const struct container *c = &e->containers[u->waves[w].containers[i]];
+                        const struct container_fact *fact = &f->containers[c - e->containers];
+
+                        r = upgradable(notes ? notes : &nowhere, u->to, u->strategy, c, fact, reterr);
+                        if (r > 0)
+                                continue;
+                        if (r == 0)
+                                r = add_steps(p, steps, c, (unsigned)w + 1, fact->live, fact->last + 1, u->to);
+                        *ret_bytes += fact->forecast_bytes;
+                }
+        }
+        strlist_done(&nowhere.notes);
+        return MIN(r, 0);
+}
+
 int plan_upgrade(struct plan *p, const struct upgrade *u, const infra_estate *e, const struct facts *f,
                  infra_error **reterr)
 {
         uint64_t bytes = 0;
-        char need[32], have[32];
+        int r = require_ruleset(f, reterr);
 
-        if (u->strategy != STRATEGY_IN_PLACE)
-                return infra_error_set(reterr, -EOPNOTSUPP, "%s:%u: upgrade %s: this version runs strategy 'in-place' only",
-                                       u->span.file, u->span.line, u->name);
-        if (!f->firewall_loaded)
-                return infra_error_set(reterr, -ENOENT, "the ruleset is not loaded, so there is no fence to close; run `infractl apply` first");
+        if (r < 0)
+                return r;
         p->on_failure = u->on_failure;
+        p->silence_ms = u->silence_ms;
+        p->window_start_ms = u->window_start_ms;
+        p->window_end_ms = u->window_length_ms ? u->window_start_ms + u->window_length_ms : 0;
         /* Said rather than silently passed over: who relies on them must look themselves. */
         if (u->approvals > 1 && plan_note(p, "%s:%u asks for %u approvals; this version leaves them to you", u->span.file, u->span.line, u->approvals) < 0)
                 return -ENOMEM;
-        if (u->window_length_ms && plan_note(p, "%s:%u names a window; this version does not wait for it nor end with it", u->span.file, u->span.line) < 0)
-                return -ENOMEM;
-        for (size_t w = 0; w < u->n_waves; w++) {
-                for (size_t i = 0; i < u->waves[w].n_containers; i++) {
-                        size_t index = u->waves[w].containers[i];
-                        const struct container_fact *fact = &f->containers[index];
-                        int r = upgradable(p, u, &e->containers[index], fact, reterr);
-
-                        if (r == 0)
-                                r = add_steps(p, in_place_steps, ELEMENTS(in_place_steps), &e->containers[index],
-                                              (unsigned)w + 1, fact->live, fact->last + 1, u->to);
-                        else if (r > 0)
-                                continue;
-                        if (r < 0)
-                                return r;
-                        bytes += fact->forecast_bytes;
-                }
+        if (u->strategy == STRATEGY_IN_PLACE) {
+                r = add_waves(p, STEPS(in_place_steps), u, e, f, &bytes, reterr);
+        } else {
+                p->jobs = u->jobs;
+                r = add_waves(p, STEPS(aside_steps), u, e, f, &bytes, reterr);
+                if (r >= 0 && p->n_steps > 0)
+                        r = add_waves(p, STEPS(cut_over_steps), u, e, f, &bytes, reterr);
         }
-        if (bytes > f->free_bytes)
-                return infra_error_set(reterr, -ENOSPC, "the upgrade may take %s and %s are free in %s; delete old generations or enlarge it",
-                                       str_bytes(need, bytes), str_bytes(have, f->free_bytes), e->host.storage_path);
-        return 0;
+        return r < 0 ? r : require_space(bytes, e, f, reterr);
+}
+
+/* The release a rehearsal of one container is about: that of the one upgrade that names it, else the next. */
+static const char *rehearsed_release(const infra_estate *e, const struct container *c, const struct container_fact *fact)
+{
+        const char *to = NULL;
+
+        for (size_t u = 0; u < e->n_upgrades; u++)
+                for (size_t w = 0; w < e->upgrades[u].n_waves; w++)
+                        for (size_t i = 0; i < e->upgrades[u].waves[w].n_containers; i++)
+                                if (&e->containers[e->upgrades[u].waves[w].containers[i]] == c)
+                                        to = to && !streq(to, e->upgrades[u].to) ? "" : e->upgrades[u].to;
+        return to && *to && !streq(to, fact->release) ? to : release_next(fact->release);
+}
+
+static int rehearse_container(struct plan *p, const infra_estate *e, const struct facts *f, infra_error **reterr)
+{
+        const struct container *c = estate_container(e, p->subject);
+        const struct container_fact *fact;
+        const char *to;
+        int r;
+
+        if (!c)
+                return estate_no_container(e, p->subject, reterr);
+        fact = &f->containers[c - e->containers];
+        to = rehearsed_release(e, c, fact);
+        if (!to)
+                return infra_error_set(reterr, -EINVAL, "%s runs %s: no release after that is known", c->name, fact->release);
+        r = upgradable(p, to, STRATEGY_SHADOW, c, fact, reterr);
+        if (r == 0)
+                r = add_steps(p, STEPS(aside_steps), c, 1, fact->live, fact->last + 1, to);
+        if (r == 0)
+                r = add_steps(p, STEPS((const enum step_kind[]){ STEP_DISCARD }), c, 1, fact->live, fact->last + 1, to);
+        return r < 0 ? r : require_space(fact->forecast_bytes, e, f, reterr);
+}
+
+int plan_rehearse(struct plan *p, const infra_estate *e, const struct facts *f, infra_error **reterr)
+{
+        const struct upgrade *named = estate_upgrade(e, p->subject);
+        struct upgrade u;
+        uint64_t bytes = 0;
+        int r;
+
+        plan_note(p, "nothing that serves is touched: the candidates are thrown away at the end");
+        if (!named)
+                return rehearse_container(p, e, f, reterr);
+        /* An in-place upgrade is rehearsed like any other. */
+        u = *named;
+        u.strategy = STRATEGY_SHADOW;
+        p->jobs = u.jobs;
+        p->silence_ms = u.silence_ms;
+        r = add_waves(p, STEPS(aside_steps), &u, e, f, &bytes, reterr);
+        if (r >= 0)
+                r = require_space(bytes, e, f, reterr);
+        return r < 0 || p->n_steps == 0 ? r : add_waves(p, STEPS((const enum step_kind[]){ STEP_DISCARD }), &u, e, f, &bytes, reterr);
 }
 
 int plan_rollback(struct plan *p, const struct container *c, const struct plan_options *options,
@@ -109,8 +212,8 @@ int plan_rollback(struct plan *p, const struct container *c, const struct plan_o
 
         if (!fact->managed)
                 return infra_error_set(reterr, -EPERM, "%s is not a container of infra", c->name);
-        if (!f->firewall_loaded)
-                return infra_error_set(reterr, -ENOENT, "the ruleset is not loaded, so there is no fence to close; run `infractl apply` first");
+        if (require_ruleset(f, reterr) < 0)
+                return -ENOENT;
         for (size_t i = 0; i < fact->n_generations; i++)
                 if (fact->generations[i].number == fact->previous)
                         release = fact->generations[i].release;
@@ -120,18 +223,18 @@ int plan_rollback(struct plan *p, const struct container *c, const struct plan_o
         plan_note(p, options->restore_volumes ? "volumes go back too: what was written since the upgrade is set aside, kept as snapshots" :
                                                 "volumes stay as they are now; what was written outside volumes stays in generation %u",
                   fact->live);
-        if (add_steps(p, before, ELEMENTS(before), c, 1, fact->live, fact->previous, release) < 0)
+        if (add_steps(p, STEPS(before), c, 1, fact->live, fact->previous, release) < 0)
                 return -ENOMEM;
         if (options->restore_volumes) {
                 if (!*fact->previous_run)
                         return infra_error_set(reterr, -ENOENT, "%s: generation %u was not replaced by generation %u, so no volume snapshots belong to it; leave --with-volumes out to keep the volumes as they are",
                                                c->name, fact->previous, fact->live);
-                if (add_steps(p, (const enum step_kind[]){ STEP_RESTORE }, 1, c, 1, fact->live, fact->previous, release) < 0)
+                if (add_steps(p, STEPS((const enum step_kind[]){ STEP_RESTORE }), c, 1, fact->live, fact->previous, release) < 0)
                         return -ENOMEM;
                 s = &p->steps[p->n_steps - 1];
                 s->tag = strdup(fact->previous_run);
                 if (!s->tag)
                         return -ENOMEM;
         }
-        return add_steps(p, after, ELEMENTS(after), c, 1, fact->live, fact->previous, release);
+        return add_steps(p, STEPS(after), c, 1, fact->live, fact->previous, release);
 }

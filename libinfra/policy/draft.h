@@ -52,6 +52,8 @@ struct draft_profile {
         size_t n_volumes;
         struct service *services;
         size_t n_services;
+        struct write_rule *write_set;
+        size_t n_write_set;
         int64_t stop_grace_ms;
         int64_t start_limit_ms;
         struct span file;

@@ -11,6 +11,8 @@
 
 static const char *const backends[] = { "btrfs", "dir", NULL };
 static const char *const strategies[] = { "in-place", "shadow", NULL };
+static const char *const carries[] = { "carry", "ignore", "conflict", NULL };
+static const char *const conffile_uses[] = { "keep", "new", NULL };
 static const char *const on_failures[] = { "rollback-container", "rollback-wave", "pause", NULL };
 
 /* host.yaml */
@@ -93,7 +95,7 @@ static const struct key probe_keys[] = {
         { "expect", VALUE_TEXT, AT(struct probe, expect), .doc = "text that the answer must contain (http, https, exec)" },
         { "host", VALUE_TEXT, AT(struct probe, host_header), .doc = "Host header (http, https)" },
         { "timeout", VALUE_DURATION, AT(struct probe, timeout_ms), .doc = "of one attempt, default 5s" },
-        { "interval", VALUE_DURATION, AT(struct probe, interval_ms), .doc = "between attempts, default 500ms" },
+        { "interval", VALUE_DURATION, AT(struct probe, interval_ms), .doc = "between attempts, default 100ms" },
         { "passes", VALUE_NUMBER, AT(struct probe, passes), .min = 1, .max = 100, .doc = "passes in a row that count, default 3" },
         { "within", VALUE_DURATION, AT(struct probe, within_ms), .doc = "time limit until it must serve, default 60s" },
 };
@@ -112,6 +114,21 @@ static const struct key connection_keys[] = {
         { "port", VALUE_PORTS, AT(struct connection, port), .flags = KEY_REQUIRED, .doc = "443/tcp" },
 };
 const struct table connection_table = { TABLE("connection", connection_keys, struct connection), SPAN(struct connection, span) };
+
+/* what is to be said of an upgrade beforehand */
+
+static const struct key write_rule_keys[] = {
+        { "path", VALUE_PATH, AT(struct write_rule, path), .flags = KEY_REQUIRED, .doc = "path inside the container, with everything below it" },
+        { "as", VALUE_CHOICE, AT(struct write_rule, as), .flags = KEY_REQUIRED, .choices = carries, .doc = "carry: it goes along; ignore: it stays behind; conflict: the upgrade turns back" },
+};
+const struct table write_rule_table = { TABLE("write-set rule", write_rule_keys, struct write_rule), SPAN(struct write_rule, span) };
+
+static const struct key conffile_keys[] = {
+        { "path", VALUE_PATH, AT(struct conffile, path), .flags = KEY_REQUIRED, .doc = "configuration file inside the container" },
+        { "use", VALUE_CHOICE, AT(struct conffile, use), .choices = conffile_uses, .doc = "keep (default): the container's own; new: the package's" },
+        { "text", VALUE_TEXT, AT(struct conffile, text), .doc = "the merged file itself, instead of either" },
+};
+const struct table conffile_table = { TABLE("conffile", conffile_keys, struct conffile), SPAN(struct conffile, span) };
 
 /* containers/NAME.yaml */
 
@@ -147,6 +164,9 @@ static const struct key container_keys[] = {
         { "connects", VALUE_MAPPINGS, OWN_LIST(connects), .table = &connection_table, .doc = "connections it may open itself" },
         { "admins", VALUE_TEXTS, OWN(admins), .doc = "users who may see, restart and enter this container only" },
         { "packages", VALUE_TEXTS, OWN(packages), .doc = "Debian packages of a new root" },
+        { "keep", VALUE_TEXTS, OWN(keep), .doc = "packages that an upgrade must not remove" },
+        { "write-set", VALUE_MAPPINGS, OWN_LIST(write_set), .table = &write_rule_table, .doc = "what becomes of files written outside volumes during a shadow upgrade" },
+        { "conffiles", VALUE_MAPPINGS, OWN_LIST(conffiles), .table = &conffile_table, .doc = "answers to questions about configuration files, given beforehand" },
         { "stop-grace", VALUE_DURATION, OWN(stop_grace_ms), .doc = "time to stop by itself before it is killed, default 60s" },
         { "start-limit", VALUE_DURATION, OWN(start_limit_ms), .doc = "time until it must have booted, default 2m" },
 };
@@ -159,6 +179,7 @@ static const struct key profile_keys[] = {
         { "packages", VALUE_TEXTS, AT(struct draft_profile, packages), .doc = "Debian packages of a new root" },
         { "volumes", VALUE_VOLUMES, LIST(struct draft_profile, volumes), .doc = "paths whose data is no part of a generation" },
         { "services", VALUE_MAPPINGS, LIST(struct draft_profile, services), .table = &service_table, .doc = "services, and probes for services the container names" },
+        { "write-set", VALUE_MAPPINGS, LIST(struct draft_profile, write_set), .table = &write_rule_table, .doc = "what becomes of files written outside volumes during a shadow upgrade" },
         { "stop-grace", VALUE_DURATION, AT(struct draft_profile, stop_grace_ms), .doc = "time to stop by itself before it is killed" },
         { "start-limit", VALUE_DURATION, AT(struct draft_profile, start_limit_ms), .doc = "time until it must have booted" },
 };
@@ -178,6 +199,8 @@ static void init_upgrade(void *target)
 
         u->upgrade.strategy = STRATEGY_SHADOW;
         u->upgrade.approvals = 1;
+        u->upgrade.jobs = 2;
+        u->upgrade.silence_ms = 15ll * 60 * 1000;
         u->upgrade.keep_ms = 14ll * 24 * 3600 * 1000;
 }
 
@@ -191,6 +214,8 @@ static const struct key upgrade_keys[] = {
         { "window", VALUE_MAPPING, AT(struct draft_upgrade, upgrade), .table = &window_table, .doc = "announced time" },
         { "approvals", VALUE_NUMBER, UP(approvals), .min = 1, .max = 10, .doc = "persons who must agree, default 1" },
         { "on-failure", VALUE_CHOICE, UP(on_failure), .choices = on_failures, .doc = "rollback-container (default), rollback-wave or pause" },
+        { "jobs", VALUE_NUMBER, UP(jobs), .min = 1, .max = 16, .doc = "containers prepared at the same time (shadow), default 2" },
+        { "silence", VALUE_DURATION, UP(silence_ms), .doc = "a package step that prints nothing for so long is ended, default 15m" },
         { "keep", VALUE_DURATION, UP(keep_ms), .doc = "how long previous generations and snapshots stay, default 14d" },
 };
 const struct table upgrade_table = { TABLE("upgrade", upgrade_keys, struct draft_upgrade), SPAN(struct draft_upgrade, file), .init = init_upgrade };

@@ -23,6 +23,9 @@ static void profile_done(struct draft_profile *p)
         strlist_done(&p->packages);
         for (size_t i = 0; i < p->n_volumes; i++)
                 free(p->volumes[i].path);
+        for (size_t i = 0; i < p->n_write_set; i++)
+                write_rule_done(&p->write_set[i]);
+        free(p->write_set);
         free(p->volumes);
         for (size_t i = 0; i < p->n_services; i++)
                 service_done(&p->services[i]);
@@ -106,6 +109,10 @@ static void own_container(const infra_estate *e, struct container *c)
         own_services(e, c->services, c->n_services);
         for (size_t i = 0; i < c->n_volumes; i++)
                 own_span(e, &c->volumes[i].span);
+        for (size_t i = 0; i < c->n_write_set; i++)
+                own_span(e, &c->write_set[i].span);
+        for (size_t i = 0; i < c->n_conffiles; i++)
+                own_span(e, &c->conffiles[i].span);
         for (size_t i = 0; i < c->n_connects; i++) {
                 own_span(e, &c->connects[i].span);
                 own_span(e, &c->connects[i].to.span);

@@ -10,7 +10,7 @@
 
 enum {
         TIMEOUT_MS = 5000,
-        INTERVAL_MS = 500,
+        INTERVAL_MS = 100,
         PASSES = 3,
         WITHIN_MS = 60000,
         STOP_GRACE_MS = 60000,
@@ -114,6 +114,24 @@ static void merge_volumes(struct draft *d, struct container *c, const struct dra
         }
 }
 
+static void merge_write_set(struct draft *d, struct container *c, const struct draft_profile *p)
+{
+        size_t own = c->n_write_set;
+
+        for (size_t i = 0; i < p->n_write_set; i++) {
+                struct write_rule *w;
+                bool known = false;
+
+                for (size_t k = 0; k < own; k++)
+                        known = known || (c->write_set[k].path && streq(c->write_set[k].path, p->write_set[i].path));
+                w = known ? NULL : ARRAY_ADD(c->write_set, c->n_write_set);
+                if (!known && !w)
+                        d->reader.oom = true;
+                if (w)
+                        *w = (struct write_rule){ copy(d, p->write_set[i].path), p->write_set[i].as, p->write_set[i].span };
+        }
+}
+
 static const struct draft_profile *find_profile(struct draft *d, const struct draft_container *c)
 {
         _cleanup_free_ const char **names = calloc(d->n_profiles + 1, sizeof(*names));
@@ -149,6 +167,7 @@ static void merge_profile(struct draft *d, struct draft_container *draft)
                         d->reader.oom = true;
         merge_services(d, c, p);
         merge_volumes(d, c, p);
+        merge_write_set(d, c, p);
         c->stop_grace_ms = c->stop_grace_ms ? c->stop_grace_ms : p->stop_grace_ms;
         c->start_limit_ms = c->start_limit_ms ? c->start_limit_ms : p->start_limit_ms;
 }

@@ -40,25 +40,38 @@ static size_t depth(const struct draft *d, size_t i, size_t limit)
         return deepest;
 }
 
-static bool is_candidate(const struct container *c, const char *to)
+/* In place one release at a time; in a candidate aside as many as it takes. */
+static bool is_candidate(const struct container *c, const struct upgrade *u)
 {
         const char *next = c->release ? release_next(c->release) : NULL;
 
-        return next && streq(next, to);
+        if (u->strategy == STRATEGY_SHADOW)
+                return next && release_index(c->release) < release_index(u->to);
+        return next && streq(next, u->to);
 }
 
+/* One wave of those at @level that are essential, or of those that are not. */
+static void automatic_wave(struct draft *d, struct draft_upgrade *u, size_t level, bool essential)
+{
+        struct wave *w = NULL;
+
+        for (size_t i = 0; i < d->n_containers; i++) {
+                const struct container *c = &d->containers[i].container;
+
+                if (!is_candidate(c, &u->upgrade) || c->essential != essential || depth(d, i, d->n_containers) != level)
+                        continue;
+                w = w ? w : add_wave(d, &u->upgrade, &u->waves.span);
+                if (w)
+                        add_container(d, w, i);
+        }
+}
+
+/* What others stand on comes first; beside each other, those that are missed least meet a surprise before the essential. */
 static void automatic(struct draft *d, struct draft_upgrade *u)
 {
         for (size_t level = 0; level < d->n_containers; level++) {
-                struct wave *w = NULL;
-
-                for (size_t i = 0; i < d->n_containers; i++) {
-                        if (!is_candidate(&d->containers[i].container, u->upgrade.to) || depth(d, i, d->n_containers) != level)
-                                continue;
-                        w = w ? w : add_wave(d, &u->upgrade, &u->waves.span);
-                        if (w)
-                                add_container(d, w, i);
-                }
+                automatic_wave(d, u, level, false);
+                automatic_wave(d, u, level, true);
         }
 }
 
@@ -76,7 +89,7 @@ static void check_release(struct draft *d, const struct upgrade *u, const struct
         _cleanup_free_ char *hint = NULL;
         const char *next = c->release ? release_next(c->release) : NULL;
 
-        if (!c->release || streq(c->release, u->to) || is_candidate(c, u->to))
+        if (!c->release || streq(c->release, u->to) || is_candidate(c, u))
                 return;
         if (asprintf(&hint, "Debian does not skip releases: the next after %s is %s", c->release, next ? next : "none known") >= 0)
                 complain(&d->reader, span, hint, "'%s' is on %s and cannot go to %s", c->name, c->release, u->to);

@@ -7,6 +7,7 @@
  * be atomic: callers give names beginning with ".new-" or ".del-" and rename.
  */
 
+#include "base/str.h"
 #include "storage/storage.h"
 
 struct backend {
@@ -22,6 +23,12 @@ struct backend {
         /* Everything written below @path is on disk on return. */
         int (*sync)(const char *path, infra_error **reterr);
         int (*space)(const char *path, uint64_t *ret_free, uint64_t *ret_total, infra_error **reterr);
+        /*
+         * Paths below @below ("/rootfs", or "" for the whole tree) of @tree whose inodes were touched since its clone
+         * @base was made, as the guest sees them; directories among them, whose names are then compared. -EOPNOTSUPP
+         * when these two trees do not tell. NULL: this filesystem never does.
+         */
+        int (*touched)(const char *base, const char *tree, const char *below, struct strlist *ret, infra_error **reterr);
         /* Whether a clone shares the blocks of its source. */
         bool (*shares)(const struct storage *s);
 };

@@ -17,6 +17,7 @@
 #include "storage/copy.h"
 #include "storage/erase.h"
 #include "storage/place.h"
+#include "storage/touched.h"
 
 static int btrfs_failed(enum btrfs_util_error e, const char *path, infra_error **reterr)
 {
@@ -161,5 +162,6 @@ const struct backend backend_btrfs = {
         .tree_delete = btrfs_tree_delete,
         .sync = btrfs_sync,
         .space = btrfs_space,
+        .touched = btrfs_touched,
         .shares = btrfs_shares,
 };

@@ -18,6 +18,7 @@
 #include "storage/generation.h"
 #include "storage/identity.h"
 #include "storage/place.h"
+#include "storage/written.h"
 
 enum { ROOTFS_MODE = 0755 };
 
@@ -143,8 +144,9 @@ int storage_generation_make(struct storage *s, const char *container, unsigned n
         return 0;
 }
 
+/* @tree: where the content comes from, when that is not where @from is now. */
 static int clone_build(struct storage *s, const struct change *c, const char *container, const struct generation *from,
-                       struct generation *g, infra_error **reterr)
+                       const char *tree, struct generation *g, infra_error **reterr)
 {
         _cleanup_free_ char *built = path_join("%s/" BUILD_PREFIX "%u", c->directory, g->number);
         int r;
@@ -153,14 +155,14 @@ static int clone_build(struct storage *s, const struct change *c, const char *co
                 return infra_error_oom(reterr);
         if (!g->release)
                 g->release = from->release;
-        r = s->backend->tree_clone(s, from->path, built, reterr);
+        r = s->backend->tree_clone(s, tree ? tree : from->path, built, reterr);
         if (r >= 0)
                 r = candidate_publish(s, c, container, built, g, reterr);
         return build_end(s, built, r);
 }
 
-int storage_generation_clone(struct storage *s, const char *container, unsigned from, unsigned number,
-                             const char *release, const char *run, infra_error **reterr)
+static int generation_clone(struct storage *s, const char *container, unsigned from, const char *tree, unsigned number,
+                            const char *release, const char *run, infra_error **reterr)
 {
         struct generation g = {
                 .number = number,
@@ -183,10 +185,29 @@ int storage_generation_clone(struct storage *s, const char *container, unsigned 
         if (r >= 0 && !source)
                 r = infra_error_set(reterr, -ENOENT, "there is no generation %u", from);
         if (r >= 0)
-                r = clone_build(s, &c, container, source, &g, reterr);
+                r = clone_build(s, &c, container, source, tree, &g, reterr);
         if (r < 0)
                 return infra_error_prefix(reterr, r, "cannot clone generation %u of %s as %u", from, container, number);
         return 0;
+}
+
+int storage_generation_clone(struct storage *s, const char *container, unsigned from, unsigned number,
+                             const char *release, const char *run, infra_error **reterr)
+{
+        return generation_clone(s, container, from, NULL, number, release, run, reterr);
+}
+
+int storage_generation_shadow(struct storage *s, const char *container, unsigned from, unsigned number, const char *run,
+                              const char *tag, infra_error **reterr)
+{
+        _cleanup_free_ char *base = base_path(s, container, tag), *rootfs = base ? path_join("%s/rootfs", base) : NULL;
+        int r = rootfs ? storage_base_make(s, container, from, tag, reterr) : infra_error_oom(reterr);
+
+        /*
+         * A base that is a tree is what is cloned. Otherwise the clone may have a little more than the base; that looks as if
+         * the upgrade had touched it, and is compared by content.
+         */
+        return r < 0 ? r : generation_clone(s, container, from, path_exists(AT_FDCWD, rootfs) ? base : NULL, number, NULL, run, reterr);
 }
 
 static int state_write(const char *tree, const char *container, const struct generation *g, enum generation_state state,

@@ -156,7 +156,7 @@ static int directory_copy(struct copy *c, int from, int to, const char *name)
         return r;
 }
 
-static int entry_copy(struct copy *c, int from, int to, const char *name)
+int copy_entry(struct copy *c, int from, int to, const char *name)
 {
         struct stat st;
         int r = 0;
@@ -165,7 +165,7 @@ static int entry_copy(struct copy *c, int from, int to, const char *name)
                 return errno == ENOENT ? 0 : copy_failed(c, -errno, "cannot look at");
         if (S_ISDIR(st.st_mode) && st.st_dev == c->self.st_dev && st.st_ino == c->self.st_ino)
                 return 0;
-        if (!S_ISDIR(st.st_mode) && st.st_nlink > 1)
+        if (!S_ISDIR(st.st_mode) && st.st_nlink > 1 && c->path.length > 0)
                 r = link_copy(c, to, name, &st);
         if (r != 0)
                 return MIN(r, 0);
@@ -202,7 +202,7 @@ static int entries_copy(struct copy *c, int from, int to)
                 if (streq(e->d_name, ".") || streq(e->d_name, ".."))
                         continue;
                 str_add(&c->path, "/%s", e->d_name);
-                r = c->path.failed ? infra_error_oom(c->reterr) : entry_copy(c, from, to, e->d_name);
+                r = c->path.failed ? infra_error_oom(c->reterr) : copy_entry(c, from, to, e->d_name);
                 if (c->path.text) {
                         c->path.length = length;
                         c->path.text[length] = '\0';
@@ -267,6 +267,12 @@ static int copy_run(struct copy *c, int from, const char *to)
         return r;
 }
 
+void copy_forget_links(struct copy *c)
+{
+        tdestroy(c->links, link_free);
+        c->links = NULL;
+}
+
 int tree_copy(const char *from, const char *to, storage_progress progress, void *userdata, infra_error **reterr)
 {
         _cleanup_close_ int source = open(from, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), top = -1;
@@ -286,7 +292,7 @@ int tree_copy(const char *from, const char *to, storage_progress progress, void 
         if (top < 0)
                 return infra_error_set(reterr, -errno, "cannot open %s: %m", to);
         r = copy_run(&c, source, to);
-        tdestroy(c.links, link_free);
+        copy_forget_links(&c);
         str_done(&c.path);
         if (r >= 0 && progress)
                 r = progress(userdata, MAX(c.done, c.total), MAX(c.done, c.total));

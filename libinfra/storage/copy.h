@@ -39,6 +39,10 @@ int tree_copy(const char *from, const char *to, storage_progress progress, void 
 /* Bytes in blocks, each file with several names once. */
 int tree_usage(const char *path, uint64_t *ret_bytes, infra_error **reterr);
 
+/* One entry with everything below it; c->path may be empty. */
+int copy_entry(struct copy *c, int from, int to, const char *name);
+void copy_forget_links(struct copy *c);
+
 /* Counts copied bytes and tells the progress now and then; a negative errno stops the copy. */
 int copy_advance(struct copy *c, uint64_t bytes);
 /* An error about the entry at hand. */

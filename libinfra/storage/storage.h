@@ -25,6 +25,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/str.h"
 #include "estate/estate.h"
 
 struct storage; /* an opened backend */
@@ -95,6 +96,73 @@ int storage_generation_exchange(struct storage *s, const char *container, unsign
 /* Rewrites release or state in the identity of a generation; NULL / GENERATION_STATE_MAX = unchanged. */
 int storage_generation_mark(struct storage *s, const char *container, unsigned number, const char *release,
                             enum generation_state state, infra_error **reterr);
+
+/* Everything written to the generation is on disk on return. */
+int storage_generation_sync(struct storage *s, const char *container, unsigned number, infra_error **reterr);
+
+/*
+ * Throw-away copies of a generation's tree and of a volume's live content, to try something on; @use tells several
+ * apart. ret_path is allocated. storage_scratch_drop() deletes all of the container.
+ */
+int storage_scratch_generation(struct storage *s, const char *container, unsigned number, unsigned use, char **ret_path,
+                               infra_error **reterr);
+int storage_scratch_volume(struct storage *s, const char *container, const char *volume, unsigned use, char **ret_path,
+                           infra_error **reterr);
+int storage_scratch_drop(struct storage *s, const char *container, infra_error **reterr);
+
+/*
+ * A base remembers a generation's root at one moment, to tell later what was written since: a snapshot where the
+ * filesystem keeps one for nothing, else a manifest. Made once for a tag; deleting one that is gone: 0.
+ */
+int storage_base_make(struct storage *s, const char *container, unsigned number, const char *tag, infra_error **reterr);
+int storage_base_delete(struct storage *s, const char *container, const char *tag, infra_error **reterr);
+bool storage_base_exists(const struct storage *s, const char *container, const char *tag);
+int storage_bases(struct storage *s, const char *container, struct strlist *ret, infra_error **reterr);
+
+/* Like storage_generation_clone(), of one that serves; base @tag remembers the moment. */
+int storage_generation_shadow(struct storage *s, const char *container, unsigned from, unsigned number, const char *run,
+                              const char *tag, infra_error **reterr);
+
+enum written_kind {
+        WRITTEN_ADDED,
+        WRITTEN_MODIFIED,
+        WRITTEN_REMOVED,
+        WRITTEN_KIND_MAX,
+};
+const char *written_kind_name(enum written_kind k);
+
+struct written {
+        char *path; /* as the guest sees it; of a volume: below the volume */
+        enum written_kind kind;
+        uint32_t mode;      /* of what is there now, or was */
+        uint64_t bytes;     /* of a file that is there now */
+        int64_t changed_ms; /* wall */
+        bool content;       /* not only owner, mode or attributes */
+        bool touched;       /* set by storage_touched() */
+};
+struct write_set {
+        struct written *items; /* by path */
+        size_t n;
+};
+void write_set_done(struct write_set *s);
+
+/*
+ * What was written to a generation's root since base @tag, but for what is below @skip (volumes). The generation may
+ * be running. -ENOENT without such a base.
+ */
+int storage_write_set(struct storage *s, const char *container, unsigned number, const char *tag, const struct strlist *skip,
+                      struct write_set *ret, infra_error **reterr);
+/* The same for the live content of a volume since its snapshot @tag. */
+int storage_volume_write_set(struct storage *s, const char *container, const char *volume, const char *tag,
+                             struct write_set *ret, infra_error **reterr);
+/* Marks the paths that generation @number has otherwise than base @tag. */
+int storage_touched(struct storage *s, const char *container, unsigned number, const char *tag, struct write_set *set,
+                    infra_error **reterr);
+/* Whether a path is the same in two generations but for its time: 1 or 0. */
+int storage_same(struct storage *s, const char *container, unsigned a, unsigned b, const char *path, infra_error **reterr);
+/* Makes these paths of generation @to what they are in @from; neither may be running. */
+int storage_carry(struct storage *s, const char *container, unsigned from, unsigned to, const struct written *const *items,
+                  size_t n, infra_error **reterr);
 
 /* Deletes a generation that is not live (-EBUSY). One that is gone already: 0. */
 int storage_generation_delete(struct storage *s, const char *container, unsigned number, infra_error **reterr);

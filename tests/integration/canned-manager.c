@@ -183,14 +183,15 @@ INFRA_PUBLIC int infra_manager_lock(infra_manager *m, const char *who, infra_err
 
 /* What was asked for goes into the file "begun", for the test to look at. */
 INFRA_PUBLIC int infra_manager_begin(infra_manager *m, struct sd_event *event, const char *kind, const char *subject,
-                                     bool restore_volumes, const char *digest, uint32_t uid, int64_t *ret_run,
-                                     infra_error **reterr)
+                                     bool restore_volumes, const char *digest, const char *control, uint32_t uid,
+                                     int64_t *ret_run, infra_error **reterr)
 {
         _cleanup_free_ char *path = path_join("%s/begun", getenv("INFRA_CANNED"));
         _cleanup_free_ char *text = path_join("%s %s %d %s", kind, subject, restore_volumes, digest ? digest : "");
         int r = canned_error("begin", reterr);
 
         (void)uid;
+        (void)control;
         /* infrad's own beginning after a boot is none of the test's. */
         if (r < 0 || !*subject)
                 return r < 0 ? r : -EALREADY;
@@ -200,6 +201,17 @@ INFRA_PUBLIC int infra_manager_begin(infra_manager *m, struct sd_event *event, c
         carry_on(m, event);
         *ret_run = RUN;
         return 0;
+}
+
+INFRA_PUBLIC int infra_manager_control(infra_manager *m, const char *what, uint32_t uid, int64_t *ret_run, infra_error **reterr)
+{
+        _cleanup_free_ char *path = path_join("%s/said", getenv("INFRA_CANNED"));
+
+        (void)m;
+        (void)uid;
+        *ret_run = 7;
+        file_replace(AT_FDCWD, path, what, strlen(what), 0644);
+        return canned_error("control", reterr);
 }
 
 INFRA_PUBLIC int infra_manager_recover(infra_manager *m, struct sd_event *event, int64_t *ret_run, infra_error **reterr)

@@ -114,7 +114,7 @@ def test_system_bus_introspect_and_call(stopped, bus):
     while "org.infrad1" not in busctl(bus, "list").stdout and time.monotonic() < deadline:
         time.sleep(0.1)
     shown = busctl(bus, "introspect", "org.infrad1", "/org/infra1").stdout
-    for member in ("Status", "List", "Show", "Plan", "Begin", "Runs", "Report", "Firewall", "Check", "Progress"):
+    for member in ("Status", "List", "Show", "Plan", "Begin", "Control", "Runs", "Report", "Firewall", "Check", "Progress"):
         assert f".{member} " in shown
     answer = busctl(bus, "--json=short", "call", "org.infrad1", "/org/infra1", "org.infra1.Manager", "Status").stdout
     assert json.loads(json.loads(answer)["data"][0])["host"] == "infra02"
@@ -123,7 +123,7 @@ def test_system_bus_introspect_and_call(stopped, bus):
 def test_system_bus_refuses_by_who_asks(stopped, bus):
     time.sleep(0.5)
     call = ("call", "org.infrad1", "/org/infra1", "org.infra1.Manager")
-    begin = (*call, "Begin", "ssbs", "restart", "slow", "false", "")
+    begin = (*call, "Begin", "ssbss", "restart", "slow", "false", "", "")
     runs = stopped.last_run()
     refused = busctl(bus, *begin, user=65534)
     # busctl has a text of its own for this error.

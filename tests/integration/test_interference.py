@@ -72,11 +72,11 @@ def free(host):
 
 
 @contextlib.contextmanager
-def full_disk(host):
+def full_disk(host, left=300 << 20):
     """Only 300 MB are left, which is less than the reserve. Costs no real space."""
     before = free(host)
     path = host.storage / "filler"
-    infrahost.run("fallocate", "-l", str(before - (300 << 20)), path)
+    infrahost.run("fallocate", "-l", str(before - left), path)
     try:
         yield
     finally:
@@ -114,11 +114,18 @@ def test_disk_full_behind_the_fence(host, client):
 def held(host, kind):
     """Begins the upgrade and stops infrad's clock while that step is done: what follows waits for release()."""
     host.infractl("upgrade", "trixie", "--yes", "--detach")
-    host.wait_step(kind)
-    host.daemon.send_signal(signal.SIGSTOP)
+    number = host.wait_step(kind)[0]
+    answer = host.state / "runs" / str(host.last_run()) / f"{number:03}-{kind}.result"
     deadline = time.monotonic() + 60
-    while host.workers() and time.monotonic() < deadline:
-        time.sleep(0.02)
+    host.daemon.send_signal(signal.SIGSTOP)
+    # Between the intent and its worker there is a moment; a worker that ended has left its answer.
+    while host.workers() or not answer.exists():
+        assert time.monotonic() < deadline
+        if not host.workers() and not answer.exists():
+            host.daemon.send_signal(signal.SIGCONT)
+            time.sleep(0.002)
+            host.daemon.send_signal(signal.SIGSTOP)
+        time.sleep(0.01)
     assert host.wait_step(kind)[3] == "intent", "its end is not journaled: infrad stands still"
 
 

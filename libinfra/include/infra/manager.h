@@ -63,7 +63,7 @@ int infra_manager_list(infra_manager *m, char **ret_json, infra_error **reterr);
 int infra_manager_show(infra_manager *m, const char *name, char **ret_json, infra_error **reterr);
 
 /**
- * infra_manager_plan: @kind: apply, upgrade, rollback, start, stop, restart. @subject: upgrade or container,
+ * infra_manager_plan: @kind: apply, upgrade, rehearse, rollback, start, stop, restart. @subject: upgrade or container,
  * "" for apply. @restore_volumes: only for rollback.
  * {"plan":{"kind","subject","digest","policy","on-failure","notes":[...],"steps":[{"number","kind","container",
  * "wave","from","to","release","where","forecast_ms","doing"}]},"forecast_ms",
@@ -98,12 +98,20 @@ int infra_manager_lock(infra_manager *m, const char *who, infra_error **reterr);
 
 /**
  * infra_manager_begin: plans anew, compares the digest with @digest (NULL or "" = not compared; -ESTALE when
- * the plan changed since it was shown), journals the run and starts it on @event. -EBUSY while another run is
- * under way. Needs the lock.
+ * the plan changed since it was shown), journals the run and starts it on @event. @control: "pause-before-cut-over",
+ * or NULL or "". -EBUSY while another run is under way. Needs the lock.
  */
 int infra_manager_begin(infra_manager *m, struct sd_event *event, const char *kind, const char *subject,
-                        bool restore_volumes, const char *digest, uint32_t uid, int64_t *ret_run,
+                        bool restore_volumes, const char *digest, const char *control, uint32_t uid, int64_t *ret_run,
                         infra_error **reterr);
+
+/**
+ * infra_manager_control: what a person says to the run under way in this process. @what: "pause" (nothing more is
+ * begun; a container behind its closed fence comes to its end), "pause-before-cut-over", "go" (after a pause),
+ * "abort" (what is not committed turns back, losing nothing). Journaled with @uid before it takes effect. -ENOENT
+ * when no run is under way, -EALREADY when it is being aborted.
+ */
+int infra_manager_control(infra_manager *m, const char *what, uint32_t uid, int64_t *ret_run, infra_error **reterr);
 
 /**
  * infra_manager_recover: takes up the run that a crash or reboot left unfinished: it goes on or turns back.
@@ -116,8 +124,8 @@ int64_t infra_manager_busy(const infra_manager *m);
 
 /**
  * infra_manager_set_listener: @changed is called after each durable change of a run under way with
- * {"run","state","container" (or null),"step","number","of","step_state","elapsed_ms","forecast_ms","text"};
- * state is "running" until the last call.
+ * {"run","state","container" (or null),"step","number","of","step_state","elapsed_ms","forecast_ms","text",
+ * "interrupted"}; state is "running" until the last call, or "paused": for a person, or "interrupted".
  */
 void infra_manager_set_listener(infra_manager *m, void (*changed)(void *userdata, int64_t run, const char *json),
                                 void *userdata);

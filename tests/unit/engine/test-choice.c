@@ -52,7 +52,7 @@ static int finish(void **state)
 static enum run_state play(struct play *p)
 {
         for (int round = 0; round < ROUNDS_MAX; round++) {
-                struct choice c = choose(p->plan, p->states, p->estate);
+                struct choice c = choose(&(struct scene){ .plan = p->plan, .states = p->states, .estate = p->estate });
 
                 switch (c.kind) {
                 case CHOICE_DO:
@@ -185,13 +185,13 @@ static void an_interrupted_step_is_begun_again(void **state)
         for (size_t k = 0; k < i; k++)
                 p->states[k] = STEP_STATE_DONE;
         p->states[i] = STEP_STATE_INTENT;
-        c = choose(p->plan, p->states, p->estate);
+        c = choose(&(struct scene){ .plan = p->plan, .states = p->states, .estate = p->estate });
         assert_int_equal(c.kind, CHOICE_DO);
         assert_int_equal(c.index, i);
         /* In the middle of turning back, turning back goes on. */
         p->states[i] = STEP_STATE_UNDONE;
         p->states[i - 1] = STEP_STATE_UNDO_INTENT;
-        c = choose(p->plan, p->states, p->estate);
+        c = choose(&(struct scene){ .plan = p->plan, .states = p->states, .estate = p->estate });
         assert_int_equal(c.index, i - 1);
         assert_true(c.kind == CHOICE_UNDO || c.kind == CHOICE_NO_UNDO);
 }

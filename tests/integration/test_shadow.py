@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Shadow upgrades of a container that counts in a volume: the original serves until the last moment, and each reason
+to turn back does so before it was even stopped, or loses nothing."""
+
+import contextlib
+import json
+import shutil
+import time
+
+import pytest
+
+import client as watcher
+import estates
+import infrahost
+import visitor
+from test_interference import ADDRESS, NAME, full_disk, init_pid, only_result, serves_as_before
+
+UPGRADE = "aside"
+
+
+@pytest.fixture(scope="module")
+def host(counting_host):
+    return counting_host
+
+
+@pytest.fixture
+def client(host):
+    with visitor.Visitor(infrahost.INTERNET, host.root / f"visitor-{time.monotonic_ns()}", ADDRESS, estates.PORT,
+                         f"s{time.monotonic_ns()}", 0.02) as v:
+        v.wait_served()
+        yield v
+
+
+def sh(host, script, check=True):
+    return host.infractl("shell", NAME, "--", "sh", "-c", script, check=check)
+
+
+def data(host, kind, run=None):
+    """What a step left in the journal."""
+    return json.loads(host._journal("SELECT data FROM step WHERE run = ? AND kind = ?", run or host.last_run(), kind)[0][0] or "{}")
+
+
+def nothing_left(host):
+    """No candidate, no base, no scratch, no ghost."""
+    assert [g["state"] for g in host.json("show", NAME)["generations"] if g["state"] == "candidate"] == []
+    for place in ("bases", "scratch"):
+        assert list((host.storage / place / NAME).glob("*")) == [] if (host.storage / place / NAME).exists() else True
+    assert not (host.state / "ghosts" / NAME).exists()
+
+
+def turned_back(host, client, *words, outage=False, timeout=200):
+    """Runs the upgrade, which must turn back for the reason given, with the original serving on."""
+    pid = init_pid(host)
+    result = host.infractl("upgrade", UPGRADE, "--yes", check=False, timeout=timeout)
+    assert result.returncode == 6, result.stdout
+    c = only_result(host)
+    for word in words:
+        assert word in c["error"], c["error"]
+    if outage:
+        assert c["result"] == "rolled-back" and c["outage_ms"] > 0
+    else:
+        assert c["result"] == "failed" and c["outage_ms"] == 0
+        assert init_pid(host) == pid, "it was not even stopped"
+    nothing_left(host)
+    serves_as_before(host, client)
+    return c
+
+
+@contextlib.contextmanager
+def edited(path, old, new):
+    """A policy file that says something else meanwhile."""
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    try:
+        yield
+    finally:
+        path.write_text(text)
+
+
+def policy(host, **more):
+    """The container's file with more keys."""
+    return edited(host.policy / "containers" / f"{NAME}.yaml", "container:", json.dumps(more)[1:-1].replace("\n", "") + "\ncontainer:")
+
+
+def test_mirror_gone_half_way(host, client, package_mirror):
+    # Nothing is there from earlier runs.
+    depot = host.storage / "cache" / "packages"
+    shutil.rmtree(depot, ignore_errors=True)
+    host.infractl("upgrade", UPGRADE, "--yes", "--detach")
+    host.wait_step("prepare")
+    deadline = time.monotonic() + 60
+    while not depot.exists() or len(list(depot.iterdir())) < 12:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    package_mirror.stop()
+    try:
+        assert host.wait_run(150)["state"] == "failed"
+    finally:
+        package_mirror.start()
+    c = only_result(host)
+    assert c["result"] == "failed" and c["outage_ms"] == 0 and "upgrade the packages" in c["error"]
+    nothing_left(host)
+    serves_as_before(host, client)
+
+
+@pytest.mark.limit(200)
+def test_a_rehearsal_changes_nothing(host, client):
+    pid = init_pid(host)
+    result = host.infractl("rehearse", NAME, timeout=180)
+    assert only_result(host)["result"] == "done", result.stdout
+    assert init_pid(host) == pid
+    rehearsed = data(host, "rehearse")
+    assert rehearsed["services"]["7000/tcp"]["verdict"] == "pass" and 0 < rehearsed["ready_ms"] < 60000
+    assert data(host, "prepare")["hops"] == ["trixie"]
+    nothing_left(host)
+    serves_as_before(host, client)
+    # Its timings are the forecast of the upgrade.
+    plan = host.json("plan", UPGRADE)["plan"]
+    took = next(s for s in only_result(host)["steps"] if s["kind"] == "prepare")["duration_ms"]
+    assert next(s for s in plan["steps"] if s["kind"] == "prepare")["forecast_ms"] == took
+    # What was fetched once is not fetched again.
+    assert data(host, "prepare")["fetched"] > 0
+
+
+@pytest.mark.limit(200)
+def test_package_of_the_keep_list_removed(host, client):
+    """A package that conflicts with everything of the new release goes with it."""
+    sh(host, "mkdir -p /tmp/p/DEBIAN && printf 'Package: precious\\nVersion: 1\\nArchitecture: all\\nMaintainer: x <x@example.org>\\n"
+             "Conflicts: libc6 (>= 2.40)\\nDescription: goes with bookworm\\n' > /tmp/p/DEBIAN/control"
+             " && dpkg-deb -b /tmp/p /tmp/p.deb && dpkg -i /tmp/p.deb")
+    try:
+        with policy(host, keep=["precious"]):
+            turned_back(host, client, "precious", "no longer installed")
+        assert data(host, "prepare") == {}, "its result is the error"
+    finally:
+        sh(host, "dpkg -P precious; rm -rf /tmp/p /tmp/p.deb")
+
+
+@pytest.mark.limit(200)
+def test_question_asked(host, client):
+    """A package script that waits for a person: detected by its silence, with the last lines of its terminal."""
+    hook = "/etc/apt/apt.conf.d/99asks"
+    sh(host, f"mkfifo /root/never; printf '%s' 'DPkg::Post-Invoke {{ \"echo What is your favourite colour; read answer < /root/never\"; }};' > {hook}")
+    try:
+        with edited(host.policy / "upgrades" / f"{UPGRADE}.yaml", "strategy:", "silence: 8s\nstrategy:"):
+            turned_back(host, client, "printed nothing", "favourite colour")
+    finally:
+        sh(host, f"rm -f {hook} /root/never")
+
+
+@pytest.mark.limit(200)
+def test_unit_fails_in_the_rehearsal(host, client):
+    unit = "/etc/systemd/system/only-bookworm.service"
+    sh(host, f"printf '[Service]\\nType=oneshot\\nExecStart=/bin/grep -q ^12 /etc/debian_version\\n[Install]\\nWantedBy=multi-user.target\\n' > {unit}"
+             " && systemctl enable only-bookworm && systemctl start only-bookworm")
+    try:
+        turned_back(host, client, "rehearsal", "only-bookworm.service")
+    finally:
+        sh(host, f"systemctl disable only-bookworm; rm {unit}; systemctl daemon-reload")
+
+
+@pytest.mark.limit(200)
+def test_probe_fails_in_the_rehearsal(host, client):
+    drop = "/etc/systemd/system/counter.service.d"
+    sh(host, f"mkdir -p {drop} && printf '[Service]\\nExecStartPre=/bin/grep -q ^12 /etc/debian_version\\n' > {drop}/only.conf")
+    try:
+        turned_back(host, client, "rehearsal", "7000/tcp")
+    finally:
+        sh(host, f"rm -r {drop}; systemctl daemon-reload")
+
+
+@pytest.mark.limit(200)
+def test_disk_full_in_the_candidate(host, client):
+    host.infractl("upgrade", UPGRADE, "--yes", "--detach")
+    host.wait_step("prepare")
+    with full_disk(host):
+        assert host.wait_run(150)["state"] == "failed"
+    c = only_result(host)
+    assert c["result"] == "failed" and c["outage_ms"] == 0 and "all but full" in c["error"], c
+    nothing_left(host)
+    serves_as_before(host, client)
+
+
+@pytest.mark.limit(200)
+def test_window_too_short(host, client):
+    start = time.strftime("%Y-%m-%dT%H:%MZ", time.gmtime(time.time() - 120))
+    window = f"window: {{ start: {start}, length: 2m }}\nstrategy:"
+    with edited(host.policy / "upgrades" / f"{UPGRADE}.yaml", "strategy:", window):
+        turned_back(host, client, "window", "way back")
+
+
+@pytest.mark.limit(250)
+def test_drift_conflict(host, client):
+    """The upgrade changes a file and so does the original meanwhile: a person must decide, so it turns back."""
+    host.infractl("upgrade", UPGRADE, "--yes", "--detach", "--pause-before", "cut-over")
+    host.wait_step("rehearse", "done", limit=150)
+    sh(host, "echo 'changed by hand' >> /etc/debian_version; echo harmless > /etc/harmless; echo line >> /var/log/mine.log")
+    deadline = time.monotonic() + 20
+    while host.json("runs", "--limit", "1")["runs"][0]["state"] != "paused":
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert host.container(NAME)["fence"] == "open"
+    result = host.infractl("resume", check=False, timeout=100)
+    assert result.returncode == 6, result.stdout
+    c = only_result(host)
+    assert c["result"] == "rolled-back" and "/etc/debian_version" in c["error"] and "harmless" not in c["error"]
+    nothing_left(host)
+    serves_as_before(host, client)
+    sh(host, "sed -i '/by hand/d' /etc/debian_version; rm /etc/harmless")
+
+
+@pytest.mark.limit(200)
+def test_abort_while_it_is_prepared(host, client):
+    pid = init_pid(host)
+    host.infractl("upgrade", UPGRADE, "--yes", "--detach")
+    host.wait_step("prepare")
+    time.sleep(3)
+    host.infractl("pause")
+    began = time.monotonic()
+    result = host.infractl("abort", check=False, timeout=60)
+    assert result.returncode == 6 and time.monotonic() - began < 20, "nobody waits for packages that are thrown away"
+    assert any("abort, said by root" in e["text"] for e in host.report()["events"])
+    assert host.infractl("abort", check=False).returncode == 5 and init_pid(host) == pid
+    nothing_left(host)
+    serves_as_before(host, client)
+
+
+@pytest.mark.limit(300)
+def test_shadow(host, client):
+    """What was written meanwhile comes along; the service is away for a moment."""
+    sh(host, "echo old > /root/gone")
+    host.infractl("upgrade", UPGRADE, "--yes", "--detach", "--pause-before", "cut-over")
+    host.wait_step("rehearse", "done", limit=150)
+    sh(host, "echo of-the-last-minute > /root/witness; echo line >> /var/log/mine.log; rm /root/gone; echo x > /var/cache/junk")
+    while host.json("runs", "--limit", "1")["runs"][0]["state"] != "paused":
+        time.sleep(0.05)
+    result = host.infractl("resume", timeout=100)
+    c = only_result(host)
+    assert c["result"] == "committed", result.stdout
+    client.wait_served(release="trixie")
+    time.sleep(0.3)
+    assert sh(host, "cat /root/witness /var/log/mine.log; ls /root/gone /var/cache/junk; dpkg --audit; cat /etc/debian_version; ls /usr/sbin/policy-rc.d",
+              check=False).stdout.splitlines()[:2] == ["of-the-last-minute", "line"]
+    assert sh(host, "test -e /root/gone || test -e /var/cache/junk || test -e /usr/sbin/policy-rc.d", check=False).returncode == 1
+    measured = watcher.outages(client.path)["counter"]["outage"]
+    assert c["outage_ms"] < 5000 and abs(measured - c["outage_ms"] / 1000) < 2, (measured, c["outage_ms"])
+    live = next(g for g in host.json("show", NAME)["generations"] if g["state"] == "live")
+    serves_as_before(host, client, "trixie", live["number"])
+    # Nobody was served by the new release before the fence opened.
+    first_new = next(a for a in client.acknowledged() if a["release"] == "trixie")
+    opened = host._journal("SELECT opened_boot FROM outage WHERE run = ?", host.last_run())[0][0] / 1000
+    assert first_new["end"] >= opened - 0.2
