@@ -31,12 +31,13 @@ static const struct {
         { "ESTALE", -ESTALE },     { "EINVAL", -EINVAL },         { "EPERM", -EPERM },
         { "ENOSPC", -ENOSPC },     { "EBADMSG", -EBADMSG },       { "ETIME", -ETIME },
         { "ENOTCONN", -ENOTCONN }, { "EOPNOTSUPP", -EOPNOTSUPP }, { "ENOMEM", -ENOMEM },
-        { "EEXIST", -EEXIST },     { "EUCLEAN", -EUCLEAN },       { "EIO", -EIO },
+        { "ENODATA", -ENODATA },   { "EEXIST", -EEXIST },     { "EUCLEAN", -EUCLEAN },       { "EIO", -EIO },
 };
 
 static const char *const methods[QUESTION_KIND_MAX] = {
         [QUESTION_STATUS] = "Status",     [QUESTION_LIST] = "List",   [QUESTION_SHOW] = "Show",
         [QUESTION_PLAN] = "Plan",         [QUESTION_RUNS] = "Runs",   [QUESTION_REPORT] = "Report",
+        [QUESTION_DRIFT] = "Drift",
         [QUESTION_FIREWALL] = "Firewall", [QUESTION_CHECK] = "Check",
 };
 
@@ -156,6 +157,7 @@ static int append(sd_bus_message *m, const struct question *q)
 {
         switch (q->ask) {
         case QUESTION_SHOW:
+        case QUESTION_DRIFT:
         case QUESTION_FIREWALL: return sd_bus_message_append(m, "s", q->name);
         case QUESTION_PLAN: return sd_bus_message_append(m, "ssb", q->kind, q->name, (int)q->restore_volumes);
         case QUESTION_RUNS: return sd_bus_message_append(m, "u", q->limit);

@@ -56,6 +56,7 @@ static int local_ask(struct client *c, const struct question *q, char **ret_json
         case QUESTION_STATUS: return infra_manager_status(m, ret_json, reterr);
         case QUESTION_LIST: return infra_manager_list(m, ret_json, reterr);
         case QUESTION_SHOW: return infra_manager_show(m, q->name, ret_json, reterr);
+        case QUESTION_DRIFT: return infra_manager_drift(m, q->name, ret_json, reterr);
         case QUESTION_PLAN: return infra_manager_plan(m, q->kind, q->name, q->restore_volumes, ret_json, reterr);
         case QUESTION_RUNS: return infra_manager_runs(m, q->limit, ret_json, reterr);
         case QUESTION_REPORT: return infra_manager_report(m, q->run, ret_json, reterr);

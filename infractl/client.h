@@ -22,6 +22,7 @@ enum question_kind {
         QUESTION_STATUS,
         QUESTION_LIST,
         QUESTION_SHOW,     /* name */
+        QUESTION_DRIFT,    /* name */
         QUESTION_PLAN,     /* kind, name, restore_volumes */
         QUESTION_RUNS,     /* limit */
         QUESTION_REPORT,   /* run */

@@ -6,6 +6,7 @@
  */
 
 #include "infractl/plan-view.h"
+#include "infractl/price-view.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -197,6 +198,7 @@ void plan_print(const struct terminal *t, const json_t *j)
         print_table(t, j, &blocks);
         print_sequences(t, &blocks);
         print_firewall(t, diff);
+        price_print(json_object_get(j, "price"));
         print_failure(plan);
         print_notes(t, value_list(plan, "notes"));
 }

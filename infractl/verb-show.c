@@ -107,6 +107,7 @@ static void print_generations(const struct terminal *t, const json_t *list)
         static const struct table_column columns[] = {
                 { "GENERATION", true }, { "STATE", false },   { "RELEASE", false },
                 { "FROM", true },       { "MADE BY", false }, { "MADE", false },
+                { "KEPT UNTIL", false },
         };
         _cleanup_table_ struct table *table = table_new(t, columns, ELEMENTS(columns), 2);
         char when[CLOCK_TEXT_MAX];
@@ -123,6 +124,7 @@ static void print_generations(const struct terminal *t, const json_t *list)
                         table_add(table, STYLE_PLAIN, "-");
                 table_add(table, STYLE_PLAIN, "%s", value_text(g, "run"));
                 table_add(table, STYLE_DIM, "%s", clock_format(value_number(g, "created_wall"), when));
+                table_add(table, STYLE_DIM, "%s", value_number(g, "until_wall") ? clock_format(value_number(g, "until_wall"), when) : "");
         }
         if (table_rows(table))
                 putchar('\n');

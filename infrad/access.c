@@ -89,7 +89,7 @@ static bool is_admin(struct infrad *d, uid_t uid, const char *container)
 int access_check(struct infrad *d, sd_bus_message *m, const char *kind, const char *subject, uid_t *ret_uid,
                  sd_bus_error *error)
 {
-        bool power = strcmp(kind, "start") == 0 || strcmp(kind, "stop") == 0 || strcmp(kind, "restart") == 0;
+        bool power = strcmp(kind, "start") == 0 || strcmp(kind, "stop") == 0 || strcmp(kind, "restart") == 0 || strcmp(kind, "drift") == 0;
         struct asker asker = {};
         int r = access_of(m, &asker);
 

@@ -27,6 +27,7 @@ struct infrad {
         int socket;
         sd_event_source *accept_source;
         sd_event_source *retry_source;
+        sd_event_source *expire_source;
         struct peer *peers; /* connections to the private socket */
         sd_bus *system;     /* or NULL: no message bus here */
 };
@@ -50,7 +51,7 @@ struct asker {
 int access_of(sd_bus_message *m, struct asker *ret);
 /*
  * 0 when the asker may do @kind to @subject; else the bus error is set with the right that is missing. A
- * container's admins may start, stop and restart that container.
+ * container's admins may start, stop and restart that container, and see its drift.
  */
 int access_check(struct infrad *d, sd_bus_message *m, const char *kind, const char *subject, uid_t *ret_uid,
                  sd_bus_error *error);

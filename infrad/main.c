@@ -17,6 +17,7 @@
 #include "infrad.h"
 
 enum { RETRY_US = 10 * 1000 * 1000, RETRY_ACCURACY_US = 1000 * 1000 };
+static const uint64_t expire_us = 3600ull * 1000 * 1000;
 
 static void usage(void)
 {
@@ -95,6 +96,27 @@ static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
         return 0;
 }
 
+/* What is kept long enough goes, and what goes tomorrow is said. */
+static int on_expire(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        _cleanup_free_ char *text = NULL;
+        _cleanup_json_ json_t *j = NULL;
+        struct infrad *d = userdata;
+        infra_error *error = NULL;
+        json_t *line;
+        size_t i;
+
+        (void)usec;
+        if (infra_manager_expire(d->manager, &text, &error) < 0)
+                log_event(LOG_TROUBLE, "what is kept long enough is not deleted: %s", infra_error_message(error));
+        infra_error_free(error);
+        j = text ? json_loads(text, 0, NULL) : NULL;
+        json_array_foreach(json_object_get(j, "lines"), i, line)
+                log_event(LOG_RUN, "%s", json_string_value(line));
+        sd_event_source_set_time_relative(source, expire_us);
+        return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
 static void on_changed(void *userdata, int64_t run, const char *json)
 {
         struct infrad *d = userdata;
@@ -105,7 +127,7 @@ static void on_changed(void *userdata, int64_t run, const char *json)
         if (!state || streq(state, "running"))
                 return;
         sd_notify(0, "STATUS=Idle");
-        if (streq(state, "paused")) {
+        if (streq(state, "paused") && json_is_true(json_object_get(j, "interrupted"))) {
                 log_event(LOG_TROUBLE, "run %lld: %s", (long long)run, json_string_value(json_object_get(j, "text")));
                 retry_later(d);
                 return;
@@ -162,6 +184,7 @@ static void tear_down(struct infrad *d)
 {
         server_close(d);
         d->retry_source = sd_event_source_disable_unref(d->retry_source);
+        d->expire_source = sd_event_source_disable_unref(d->expire_source);
         infra_manager_free(d->manager);
         sd_event_unref(d->event);
         free(d->socket_path);
@@ -187,6 +210,7 @@ int main(int argc, char **argv)
         server_join_system_bus(&d);
         take_up(&d);
         boot(&d);
+        sd_event_add_time_relative(d.event, &d.expire_source, CLOCK_BOOTTIME, 0, RETRY_ACCURACY_US, on_expire, &d);
         log_event(LOG_STARTED, "ready on %s", d.socket_path);
         sd_notify(0, "READY=1\nSTATUS=Idle");
         r = sd_event_loop(d.event);

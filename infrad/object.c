@@ -17,7 +17,7 @@ static const struct {
 } codes[] = {
         { ENOENT, "ENOENT" }, { EBUSY, "EBUSY" },     { EALREADY, "EALREADY" }, { ESTALE, "ESTALE" }, { EINVAL, "EINVAL" },
         { EPERM, "EPERM" },   { ENOSPC, "ENOSPC" },   { EBADMSG, "EBADMSG" },   { ETIME, "ETIME" },   { ENOTCONN, "ENOTCONN" },
-        { EOPNOTSUPP, "EOPNOTSUPP" }, { ENOMEM, "ENOMEM" }, { EEXIST, "EEXIST" }, { EUCLEAN, "EUCLEAN" },
+        { EOPNOTSUPP, "EOPNOTSUPP" }, { ENOMEM, "ENOMEM" }, { EEXIST, "EEXIST" }, { EUCLEAN, "EUCLEAN" }, { ENODATA, "ENODATA" },
 };
 
 static int fail(int r, infra_error *e, sd_bus_error *error)
@@ -74,6 +74,24 @@ static int method_show(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
         if (r >= 0)
                 r = infra_manager_show(d->manager, name, &json, &e);
+        return answer(m, r, json, e, error);
+}
+
+/* What lies in a container is its admins' and the operators' business. */
+static int method_drift(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        struct infrad *d = userdata;
+        infra_error *e = NULL;
+        const char *name;
+        char *json = NULL;
+        uid_t uid = 0;
+        int r = sd_bus_message_read(m, "s", &name);
+
+        if (r >= 0)
+                r = access_check(d, m, "drift", name, &uid, error);
+        if (r < 0)
+                return r;
+        r = infra_manager_drift(d->manager, name, &json, &e);
         return answer(m, r, json, e, error);
 }
 
@@ -221,6 +239,8 @@ const sd_bus_vtable manager_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("Status", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", status), method_status, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("List", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", list), method_list, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Show", SD_BUS_ARGS("s", name), SD_BUS_RESULT("s", container), method_show,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Drift", SD_BUS_ARGS("s", name), SD_BUS_RESULT("s", drift), method_drift,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Plan", SD_BUS_ARGS("s", kind, "s", subject, "b", restore_volumes), SD_BUS_RESULT("s", plan),
                                 method_plan, SD_BUS_VTABLE_UNPRIVILEGED),

@@ -65,6 +65,8 @@ static void add_escaped(struct str *s, const char *path)
 static void add_volumes(struct str *s, const struct container *c, const char *const *volumes)
 {
         for (size_t i = 0; i < c->n_volumes; i++) {
+                if (!*volumes[i])
+                        continue;
                 str_add(s, "%s# %s:%u\nlxc.mount.entry = ", i ? "" : "\n", c->volumes[i].span.file,
                         c->volumes[i].span.line);
                 add_escaped(s, volumes[i]);

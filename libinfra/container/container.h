@@ -41,7 +41,7 @@ int container_observe(const char *lxc_path, const char *name, struct container_s
 /* Names of all containers below @lxc_path, sorted; foreign ones too. */
 int container_names(const char *lxc_path, struct strlist *ret, infra_error **reterr);
 
-/* The configuration as text, from the policy: golden in tests. @volumes[i] is the host path of c->volumes[i]. */
+/* The configuration as text, from the policy: golden in tests. @volumes[i] is the host path of c->volumes[i], "" for one that is not made yet. */
 int container_config_text(const infra_estate *e, const struct container *c, const char *rootfs,
                           const char *const *volumes, char **ret, infra_error **reterr);
 /*

@@ -124,14 +124,6 @@ static void sorted_done(struct sorted *s)
         str_done(&s->conflicts);
 }
 
-static int volumes_of(const struct container *c, struct strlist *ret, infra_error **reterr)
-{
-        for (size_t i = 0; i < c->n_volumes; i++)
-                if (strlist_add(ret, c->volumes[i].path) < 0)
-                        return infra_error_oom(reterr);
-        return 0;
-}
-
 int carry_act(struct work *w, infra_error **reterr)
 {
         CLEANUP(sorted_done) struct sorted sorted = {};
@@ -144,7 +136,7 @@ int carry_act(struct work *w, infra_error **reterr)
         if (r >= 0)
                 r = work_storage(w, reterr);
         if (r >= 0)
-                r = volumes_of(w->container, &skip, reterr);
+                r = work_volumes(w, &skip, reterr);
         if (r >= 0)
                 r = storage_write_set(w->storage, w->container->name, w->step->from, tag, &skip, &all, reterr);
         if (r >= 0)

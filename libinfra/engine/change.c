@@ -117,7 +117,17 @@ int change_fence_undo(struct work *w, infra_error **reterr)
 
 int change_commit_act(struct work *w, infra_error **reterr)
 {
-        return fence(w, false, reterr);
+        char tag[32];
+        int r = fence(w, false, reterr);
+
+        if (r < 0)
+                return r;
+        /* From here on a way back has a price, and it can be told. */
+        drift_begin(w, w->step->to, w->plan->kind == PLAN_ROLLBACK);
+        snprintf(tag, sizeof(tag), "clone-%u", w->step->to);
+        if (w->storage)
+                storage_base_delete(w->storage, w->container->name, tag, NULL);
+        return 0;
 }
 
 int change_commit_verify(struct work *w, infra_error **reterr)
@@ -127,25 +137,31 @@ int change_commit_verify(struct work *w, infra_error **reterr)
 
 int change_snapshot_act(struct work *w, infra_error **reterr)
 {
+        _cleanup_strlist_ struct strlist volumes = {};
         char tag[32];
         int r = require_stopped(w, reterr);
 
         run_tag(w->run, tag);
         if (r >= 0)
                 r = work_storage(w, reterr);
-        for (size_t i = 0; r >= 0 && i < w->container->n_volumes; i++)
-                r = storage_volume_snapshot(w->storage, w->container->name, w->container->volumes[i].path, tag, reterr);
+        if (r >= 0)
+                r = work_volumes(w, &volumes, reterr);
+        for (size_t i = 0; r >= 0 && i < volumes.n; i++)
+                r = storage_volume_snapshot(w->storage, w->container->name, volumes.items[i], tag, reterr);
         return r;
 }
 
 static int restore(struct work *w, const char *tag, infra_error **reterr)
 {
+        _cleanup_strlist_ struct strlist volumes = {};
         int r = require_stopped(w, reterr);
 
         if (r >= 0)
                 r = work_storage(w, reterr);
-        for (size_t i = 0; r >= 0 && i < w->container->n_volumes; i++)
-                r = storage_volume_restore(w->storage, w->container->name, w->container->volumes[i].path, tag, reterr);
+        if (r >= 0)
+                r = work_volumes(w, &volumes, reterr);
+        for (size_t i = 0; r >= 0 && i < volumes.n; i++)
+                r = storage_volume_restore(w->storage, w->container->name, volumes.items[i], tag, reterr);
         return r;
 }
 

@@ -49,7 +49,7 @@ static struct tally tally_of(const struct plan *plan, const enum step_state *sta
                         t.committed = states[i] == STEP_STATE_DONE;
                 }
                 /* A candidate that goes again and a fence that opens again changed nothing. */
-                if (step_type(s->kind)->undoable && s->kind != STEP_SHADOW && s->kind != STEP_FENCE && states[i] != STEP_STATE_PENDING && states[i] != STEP_STATE_LEFT_OUT)
+                if (step_type(s->kind)->undoable && s->kind != STEP_SHADOW && s->kind != STEP_COPY && s->kind != STEP_FENCE && states[i] != STEP_STATE_PENDING && states[i] != STEP_STATE_LEFT_OUT)
                         t.changed = true;
         }
         return t;

@@ -33,6 +33,10 @@ struct work {
 int work_storage(struct work *w, infra_error **reterr);
 /* The generations of the step's container, whichever backend keeps them. */
 int work_generations(struct work *w, struct generations *ret, infra_error **reterr);
+/* Whether volume @i of the container is made; one that only the policy knows is still a part of the root. */
+bool work_has_volume(const struct work *w, size_t i);
+/* Paths of those that are made. */
+int work_volumes(const struct work *w, struct strlist *ret, infra_error **reterr);
 /* One line into the transcript. */
 void work_say(const struct work *w, const char *format, ...) PRINTF_LIKE(2, 3);
 /* "run-7": names the volume snapshots of a run. */
@@ -108,6 +112,19 @@ int shadow_prepare_act(struct work *w, infra_error **reterr);
 int shadow_discard_act(struct work *w, infra_error **reterr);
 int rehearse_act(struct work *w, infra_error **reterr);
 int carry_act(struct work *w, infra_error **reterr);
+int extract_copy_act(struct work *w, infra_error **reterr);
+int extract_copy_undo(struct work *w, infra_error **reterr);
+int extract_act(struct work *w, infra_error **reterr);
+int extract_undo(struct work *w, infra_error **reterr);
+/*
+ * What was written since the live generation went live: {"container","generation","release","root":{"path","files",
+ * "bytes","newest_wall","items":[{"path","kind","bytes","changed_wall","as"}]},"volumes":[{"path","files","bytes",
+ * "newest_wall"}],"proposals":[the same]}. -ENODATA when nobody remembers that moment.
+ */
+int engine_drift(const infra_estate *e, const struct container *c, const struct container_fact *fact, json_t **ret,
+                 infra_error **reterr);
+/* Remembers how a generation begins its life; @anew: also when an earlier life of it is remembered. */
+void drift_begin(struct work *w, unsigned number, bool anew);
 /* What the policy or a default says about a path: an enum carry, or -ENOENT when neither does. */
 int carry_rule(const struct container *c, const char *path);
 

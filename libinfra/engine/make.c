@@ -63,7 +63,10 @@ static int make_first(struct work *w, const char *source, bool prepared, infra_e
         r = storage_generation_make(w->storage, s->container, s->to, s->release, tag, fill, &filling, reterr);
         if (r < 0)
                 return r;
-        return storage_generation_exchange(w->storage, s->container, s->to, GENERATION_PREVIOUS, reterr);
+        r = storage_generation_exchange(w->storage, s->container, s->to, GENERATION_PREVIOUS, reterr);
+        if (r >= 0)
+                drift_begin(w, s->to, false);
+        return r;
 }
 
 int make_create_act(struct work *w, infra_error **reterr)
@@ -122,6 +125,14 @@ static int live_path(struct work *w, char **ret, infra_error **reterr)
         return *ret ? 0 : infra_error_oom(reterr);
 }
 
+static bool is_running(const struct work *w)
+{
+        struct container_status status;
+
+        return container_observe(w->estate->host.lxc_path, w->container->name, &status, NULL) >= 0 && status.state != CONTAINER_STOPPED &&
+               status.state != CONTAINER_ABSENT;
+}
+
 int make_volumes_act(struct work *w, infra_error **reterr)
 {
         _cleanup_free_ char *root = NULL;
@@ -131,6 +142,9 @@ int make_volumes_act(struct work *w, infra_error **reterr)
                 const char *volume = w->container->volumes[i].path;
                 _cleanup_free_ char *seed = NULL;
 
+                /* While it serves, a copy would be old before it is mounted: that is what an extraction is for. */
+                if (is_running(w) && !work_has_volume(w, i))
+                        continue;
                 /* A link in the guest's root leads no further than that root. */
                 r = root_resolve(root, volume, &seed);
                 if (r < 0 && r != -ENOENT)
@@ -152,7 +166,7 @@ int container_write(struct work *w, bool adopt, infra_error **reterr)
         for (size_t i = 0; i < w->container->n_volumes; i++) {
                 _cleanup_free_ char *path = storage_volume_path(w->storage, w->container->name, w->container->volumes[i].path);
 
-                if (!path || strlist_add(&paths, path) < 0)
+                if (!path || strlist_add(&paths, work_has_volume(w, i) ? path : "") < 0)
                         return infra_error_oom(reterr);
         }
         volumes = strlist_argv(&paths);

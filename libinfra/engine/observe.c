@@ -91,9 +91,12 @@ static int observe_configuration(struct storage *s, const infra_estate *e, const
         for (size_t i = 0; i < c->n_volumes; i++) {
                 _cleanup_free_ char *path = storage_volume_path(s, c->name, c->volumes[i].path);
 
-                if (!path || strlist_add(&paths, path) < 0)
+                bool made = storage_volume_is_made(s, c->name, c->volumes[i].path);
+
+                if (!path || strlist_add(&paths, made ? path : "") < 0 || (!made && strlist_add(&fact->unmade, c->volumes[i].path) < 0))
                         return -ENOMEM;
-                fact->volumes = fact->volumes && path_exists(AT_FDCWD, path);
+                /* What serves still has it in its root. */
+                fact->volumes = fact->volumes && ((!made && fact->running) || path_exists(AT_FDCWD, path));
         }
         volumes = strlist_argv(&paths);
         if (!root || !file || !volumes)

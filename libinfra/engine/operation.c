@@ -45,6 +45,8 @@ static const struct operation operations[STEP_KIND_MAX] = {
         [STEP_PREPARE] = { NULL, shadow_prepare_act, NULL, NULL, UPGRADE_MS, true },
         [STEP_REHEARSE] = { NULL, rehearse_act, NULL, NULL, SLOW_MS },
         [STEP_CARRY] = { NULL, carry_act, NULL, NULL, SLOW_MS },
+        [STEP_COPY] = { NULL, extract_copy_act, NULL, extract_copy_undo, SLOW_MS },
+        [STEP_EXTRACT] = { NULL, extract_act, NULL, extract_undo, SLOW_MS },
         [STEP_DISCARD] = { NULL, shadow_discard_act, NULL, NULL, SLOW_MS },
         [STEP_RESTORE] = { NULL, change_restore_act, NULL, NULL, SLOW_MS },
 };
@@ -89,6 +91,19 @@ int work_generations(struct work *w, struct generations *ret, infra_error **rete
         int r = work_storage(w, reterr);
 
         return r < 0 ? r : storage_generations(w->storage, w->container->name, ret, reterr);
+}
+
+bool work_has_volume(const struct work *w, size_t i)
+{
+        return storage_volume_is_made(w->storage, w->container->name, w->container->volumes[i].path);
+}
+
+int work_volumes(const struct work *w, struct strlist *ret, infra_error **reterr)
+{
+        for (size_t i = 0; i < w->container->n_volumes; i++)
+                if (work_has_volume(w, i) && strlist_add(ret, w->container->volumes[i].path) < 0)
+                        return infra_error_oom(reterr);
+        return 0;
 }
 
 void work_say(const struct work *w, const char *format, ...)

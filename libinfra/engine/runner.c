@@ -13,6 +13,7 @@
 #include "base/process.h"
 #include "engine/choice.h"
 #include "engine/job.h"
+#include "engine/note.h"
 #include "engine/recovery.h"
 #include "engine/window.h"
 #include "engine/worker.h"
@@ -117,21 +118,6 @@ static int step_state(struct runner *r, size_t i, enum step_state state, const c
         return 0;
 }
 
-/* Outages: closed from the intent on (the fence may be closed at any instant after), open when that is verified. */
-static int note_fence(struct runner *r, const struct step *s, bool undo, bool begun, const char *data, infra_error **reterr)
-{
-        bool closing = s->kind == STEP_FENCE && !undo;
-        bool opening = s->kind == STEP_COMMIT || (s->kind == STEP_FENCE && undo);
-        _cleanup_json_ json_t *j = data ? json_loads(data, 0, NULL) : NULL;
-
-        if (closing && begun)
-                return journal_fence(r->journal, r->run, s->container, true, clock_wall_ms(), clock_boottime_ms(), reterr);
-        if (opening && !begun && json_object_get(j, "wall"))
-                return journal_fence(r->journal, r->run, s->container, false, json_integer_value(json_object_get(j, "wall")),
-                                     json_integer_value(json_object_get(j, "boot")), reterr);
-        return 0;
-}
-
 /* Attempts count both ways, so the way back has as many of its own. */
 static bool is_worn_out(const struct runner *r, size_t i, bool undo)
 {
@@ -173,7 +159,9 @@ static int take_answer(struct runner *r, size_t i, bool undo, const char *killed
                 return journal_event(r->journal, r->run, place.step->container, "a worker died without an answer; the step is begun again", reterr);
         if (result.code < 0)
                 return step_failed(r, i, undo, result.error, result.duration_ms, reterr);
-        x = note_fence(r, place.step, undo, false, result.data, reterr);
+        x = note_fence(r->journal, r->run, place.step, undo, result.data, reterr);
+        if (x >= 0)
+                x = note_kept(r->journal, r->run, r->plan, place.step, undo, reterr);
         if (x < 0)
                 return x;
         return step_state(r, i, undo ? STEP_STATE_UNDONE : STEP_STATE_DONE, NULL, result.data, result.duration_ms, reterr);
@@ -236,7 +224,7 @@ static int worker_begin(struct runner *r, size_t i, bool undo, infra_error **ret
                 w.baseline = baseline = worker_data_of(&records, s->container, STEP_BASELINE);
         x = step_state(r, i, undo ? STEP_STATE_UNDO_INTENT : STEP_STATE_INTENT, NULL, NULL, 0, reterr);
         if (x >= 0)
-                x = note_fence(r, s, undo, true, NULL, reterr);
+                x = note_fence(r->journal, r->run, s, undo, NULL, reterr);
         if (x >= 0)
                 x = worker_start(&place, &w, &pid, reterr);
         if (x < 0)

@@ -125,8 +125,9 @@ static int shadow_volumes(struct seal *s, struct strlist *ret, infra_error **ret
         for (size_t i = 0; r >= 0 && i < c->n_volumes; i++) {
                 _cleanup_free_ char *path = NULL;
 
-                r = storage_scratch_volume(s->ghost.storage, c->name, c->volumes[i].path, s->work->step->number, &path, reterr);
-                if (r >= 0 && strlist_add(ret, path) < 0)
+                if (work_has_volume(&s->ghost, i))
+                        r = storage_scratch_volume(s->ghost.storage, c->name, c->volumes[i].path, s->work->step->number, &path, reterr);
+                if (r >= 0 && strlist_add(ret, path ? path : "") < 0)
                         r = infra_error_oom(reterr);
         }
         return r;

@@ -13,27 +13,34 @@ static json_t *generation_encode(const struct generation_fact *g)
                          "state", g->state, "run", g->run, "created_wall", (json_int_t)g->created_ms);
 }
 
+static json_t *strings_encode(const struct strlist *l)
+{
+        json_t *list = json_array();
+
+        for (size_t i = 0; i < l->n; i++)
+                json_array_append_new(list, json_string(l->items[i]));
+        return list;
+}
+
 static json_t *container_encode(const struct container_fact *c)
 {
         json_t *generations = json_array();
 
         for (size_t i = 0; i < c->n_generations; i++)
                 json_array_append_new(generations, generation_encode(&c->generations[i]));
-        return json_pack("{s:s,s:b,s:b,s:b,s:s,s:b,s:b,s:b,s:i,s:i,s:i,s:s,s:s,s:o,s:I}", "name", c->name, "exists", c->exists,
+        return json_pack("{s:s,s:b,s:b,s:b,s:s,s:b,s:b,s:b,s:i,s:i,s:i,s:s,s:s,s:o,s:I,s:o}", "name", c->name, "exists", c->exists,
                          "managed", c->managed, "running", c->running, "state", c->state, "configured", c->configured,
                          "volumes", c->volumes, "fenced", c->fenced, "live", (int)c->live, "last", (int)c->last, "previous",
                          (int)c->previous, "previous_run", c->previous_run, "release", c->release, "generations", generations,
-                         "forecast_bytes", (json_int_t)c->forecast_bytes);
+                         "forecast_bytes", (json_int_t)c->forecast_bytes, "unmade", strings_encode(&c->unmade));
 }
 
 json_t *facts_encode(const struct facts *f)
 {
-        json_t *containers = json_array(), *foreign = json_array();
+        json_t *containers = json_array(), *foreign = strings_encode(&f->foreign);
 
         for (size_t i = 0; i < f->n_containers; i++)
                 json_array_append_new(containers, container_encode(&f->containers[i]));
-        for (size_t i = 0; i < f->foreign.n; i++)
-                json_array_append_new(foreign, json_string(f->foreign.items[i]));
         return json_pack("{s:o,s:o,s:b,s:b,s:s,s:I,s:I}", "containers", containers, "foreign", foreign, "bridge", f->bridge,
                          "firewall_loaded", f->firewall_loaded, "firewall_diff", f->firewall_diff, "free",
                          (json_int_t)f->free_bytes, "total", (json_int_t)f->total_bytes);
@@ -83,6 +90,9 @@ static int container_decode(const json_t *j, struct container_fact *c)
         if (text(j, "name", &c->name) < 0 || text(j, "state", &c->state) < 0 || text(j, "release", &c->release) < 0 ||
             text(j, "previous_run", &c->previous_run) < 0)
                 return -ENOMEM;
+        json_array_foreach(json_object_get(j, "unmade"), i, item)
+                if (strlist_add(&c->unmade, json_string_value(item)) < 0)
+                        return -ENOMEM;
         json_array_foreach(json_object_get(j, "generations"), i, item) {
                 struct generation_fact *g = ARRAY_ADD(c->generations, c->n_generations);
 

@@ -97,9 +97,9 @@ static json_t *generations_json(const struct container_fact *fact)
         for (size_t i = 0; i < fact->n_generations; i++) {
                 const struct generation_fact *g = &fact->generations[i];
 
-                json_array_append_new(list, json_pack("{s:i,s:i,s:s,s:s,s:s,s:I}", "number", (int)g->number, "parent",
+                json_array_append_new(list, json_pack("{s:i,s:i,s:s,s:s,s:s,s:I,s:I}", "number", (int)g->number, "parent",
                                                       (int)g->parent, "release", g->release, "state", g->state, "run",
-                                                      g->run, "created_wall", (json_int_t)g->created_ms));
+                                                      g->run, "created_wall", (json_int_t)g->created_ms, "until_wall", (json_int_t)0));
         }
         return list;
 }

@@ -116,7 +116,7 @@ INFRA_PUBLIC int infra_manager_plan(infra_manager *m, const char *kind, const ch
         _cleanup_plan_ struct plan *p = NULL;
         _cleanup_facts_ struct facts f = {};
         int64_t forecast = 0;
-        json_t *plan;
+        json_t *plan, *price = NULL;
         int r = manager_estate(m, &e, reterr);
 
         if (r >= 0)
@@ -130,8 +130,12 @@ INFRA_PUBLIC int infra_manager_plan(infra_manager *m, const char *kind, const ch
         plan = plan_json(p, reterr);
         if (!plan)
                 return infra_error_oom(reterr);
-        return manager_answer(json_pack("{s:o,s:I,s:o,s:s}", "plan", plan, "forecast_ms", (json_int_t)forecast, "outages",
-                                        outages_json(p), "firewall_diff", p->kind == PLAN_APPLY ? f.firewall_diff : ""),
+        /* Beside the plan and not in it: each line of a log would make another plan of it. */
+        if (p->kind == PLAN_ROLLBACK && manager_drift(e, &f, p->subject, &price, NULL) >= 0)
+                json_object_del(json_object_get(price, "root"), "items");
+        return manager_answer(json_pack("{s:o,s:I,s:o,s:s,s:o}", "plan", plan, "forecast_ms", (json_int_t)forecast, "outages",
+                                        outages_json(p), "firewall_diff", p->kind == PLAN_APPLY ? f.firewall_diff : "", "price",
+                                        price ? price : json_null()),
                               ret_json, reterr);
 }
 

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/fd.h"
 #include "container/container.h"
@@ -166,8 +167,21 @@ INFRA_PUBLIC int infra_manager_status(infra_manager *m, char **ret_json, infra_e
                 ret_json, reterr);
 }
 
+static void add_until(json_t *generations, const struct kept_record *kept)
+{
+        json_t *g;
+        size_t i;
+
+        json_array_foreach(generations, i, g)
+                if (json_integer_value(json_object_get(g, "number")) == kept->generation &&
+                    strcmp(json_string_value(json_object_get(g, "state")), "live") != 0)
+                        json_object_set_new(g, "until_wall", json_integer((json_int_t)kept->until_ms));
+}
+
 INFRA_PUBLIC int infra_manager_show(infra_manager *m, const char *name, char **ret_json, infra_error **reterr)
 {
+        _cleanup_kept_records_ struct kept_records kept = {};
+        json_t *j;
         _cleanup_estate_ infra_estate *e = NULL;
         _cleanup_facts_ struct facts f = {};
         const struct container *c;
@@ -181,7 +195,16 @@ INFRA_PUBLIC int infra_manager_show(infra_manager *m, const char *name, char **r
         r = manager_facts(e, &f, reterr);
         if (r < 0)
                 return r;
-        return manager_answer(describe_container_fully(e, c, &f.containers[c - e->containers]), ret_json, reterr);
+        j = describe_container_fully(e, c, &f.containers[c - e->containers]);
+        r = journal_kept(m->journal, &kept, reterr);
+        for (size_t i = 0; r >= 0 && i < kept.n; i++)
+                if (streq(kept.items[i].container, name))
+                        add_until(json_object_get(j, "generations"), &kept.items[i]);
+        if (r < 0) {
+                json_decref(j);
+                return r;
+        }
+        return manager_answer(j, ret_json, reterr);
 }
 
 INFRA_PUBLIC int infra_manager_runs(infra_manager *m, unsigned limit, char **ret_json, infra_error **reterr)
@@ -196,6 +219,42 @@ INFRA_PUBLIC int infra_manager_runs(infra_manager *m, unsigned limit, char **ret
         for (size_t i = 0; i < runs.n; i++)
                 json_array_append_new(list, describe_run(&runs.items[i]));
         return manager_answer(json_pack("{s:o}", "runs", list), ret_json, reterr);
+}
+
+struct drifting {
+        const infra_estate *estate;
+        const struct container *container;
+        const struct container_fact *fact;
+};
+
+static int drift(void *userdata, json_t **ret, infra_error **reterr)
+{
+        const struct drifting *d = userdata;
+
+        return engine_drift(d->estate, d->container, d->fact, ret, reterr);
+}
+
+int manager_drift(const infra_estate *e, const struct facts *f, const char *name, json_t **ret, infra_error **reterr)
+{
+        const struct container *c = estate_container(e, name);
+        struct drifting d = { .estate = e, .container = c };
+
+        if (!c)
+                return estate_no_container(e, name, reterr);
+        d.fact = &f->containers[c - e->containers];
+        return isolate(drift, &d, OBSERVE_LIMIT_MS, ret, reterr);
+}
+
+INFRA_PUBLIC int infra_manager_drift(infra_manager *m, const char *name, char **ret_json, infra_error **reterr)
+{
+        _cleanup_estate_ infra_estate *e = NULL;
+        _cleanup_facts_ struct facts f = {};
+        json_t *j = NULL;
+        int r = look(m, &e, &f, reterr);
+
+        if (r >= 0)
+                r = manager_drift(e, &f, name, &j, reterr);
+        return r < 0 ? r : manager_answer(j, ret_json, reterr);
 }
 
 static int firewall_texts(void *userdata, json_t **ret, infra_error **reterr)

@@ -24,6 +24,8 @@ struct infra_manager {
 int manager_estate(const infra_manager *m, infra_estate **ret, infra_error **reterr);
 /* Facts, observed in a process of its own. */
 int manager_facts(const infra_estate *e, struct facts *ret, infra_error **reterr);
+/* See engine_drift(), in a process of its own. */
+int manager_drift(const infra_estate *e, const struct facts *f, const char *name, json_t **ret, infra_error **reterr);
 /* Text of a JSON value, which is consumed. */
 int manager_answer(json_t *value, char **ret_json, infra_error **reterr);
 

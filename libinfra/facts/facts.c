@@ -14,6 +14,7 @@ void container_fact_done(struct container_fact *c)
         free(c->generations);
         free(c->name);
         free(c->state);
+        strlist_done(&c->unmade);
         free(c->previous_run);
         free(c->release);
         *c = (struct container_fact){};

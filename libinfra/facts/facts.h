@@ -28,7 +28,8 @@ struct container_fact {
         bool running; /* init runs, frozen or not */
         char *state;  /* liblxc's word, for people */
         bool configured; /* the written configuration is the wanted one */
-        bool volumes;    /* all volumes exist */
+        bool volumes;    /* all volumes exist, but for those of `unmade` while it runs */
+        struct strlist unmade; /* paths the policy calls volumes that are still part of the root */
         bool fenced;
         unsigned live;   /* number of the live generation, 0 = none */
         unsigned last;   /* highest number in use, 0 = none */

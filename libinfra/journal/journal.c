@@ -36,7 +36,9 @@ static const char schema[] =
         " opened_boot INTEGER NOT NULL DEFAULT 0, PRIMARY KEY(run, container)) WITHOUT ROWID;"
         "CREATE TABLE IF NOT EXISTS event(id INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL REFERENCES run(id),"
         " wall INTEGER NOT NULL, container TEXT NOT NULL, text TEXT NOT NULL);"
-        "CREATE TABLE IF NOT EXISTS control(run INTEGER PRIMARY KEY REFERENCES run(id), control INTEGER NOT NULL);";
+        "CREATE TABLE IF NOT EXISTS control(run INTEGER PRIMARY KEY REFERENCES run(id), control INTEGER NOT NULL);"
+        "CREATE TABLE IF NOT EXISTS kept(container TEXT NOT NULL, generation INTEGER NOT NULL, tag TEXT NOT NULL,"
+        " until INTEGER NOT NULL, warned INTEGER NOT NULL DEFAULT 0, PRIMARY KEY(container, generation)) WITHOUT ROWID;";
 
 int journal_open(const char *state_dir, struct journal **ret, infra_error **reterr)
 {
@@ -228,4 +230,23 @@ int journal_event(struct journal *j, int64_t run, const char *container, const c
 {
         return statement_run(j, reterr, "INSERT INTO event(run, wall, container, text) VALUES(?, ?, ?, ?)", "iiss", run,
                              clock_wall_ms(), container, text);
+}
+
+int journal_keep(struct journal *j, const char *container, unsigned generation, const char *tag, int64_t until_ms, infra_error **reterr)
+{
+        return statement_run(j, reterr,
+                             "INSERT INTO kept(container, generation, tag, until) VALUES(?1, ?2, ?3, ?4) ON CONFLICT(container, generation)"
+                             " DO UPDATE SET until = max(until, ?4), tag = ?3, warned = 0",
+                             "sisi", container, (int64_t)generation, tag, until_ms);
+}
+
+int journal_kept_warned(struct journal *j, const char *container, unsigned generation, infra_error **reterr)
+{
+        return statement_run(j, reterr, "UPDATE kept SET warned = 1 WHERE container = ? AND generation = ?", "si", container,
+                             (int64_t)generation);
+}
+
+int journal_kept_forget(struct journal *j, const char *container, unsigned generation, infra_error **reterr)
+{
+        return statement_run(j, reterr, "DELETE FROM kept WHERE container = ? AND generation = ?", "si", container, (int64_t)generation);
 }

@@ -97,6 +97,16 @@ struct event_record {
         char *text;
 };
 
+/* A generation that is out of use, and the volume snapshots of the run that put it out of use. */
+struct kept_record {
+        char *container;
+        unsigned generation;
+        char *tag;        /* of the snapshots, "run-7" */
+        int64_t until_ms; /* wall; deleted then */
+        bool warned;
+};
+
+struct kept_records { struct kept_record *items; size_t n; };
 struct run_records { struct run_record *items; size_t n; };
 struct step_records { struct step_record *items; size_t n; };
 struct outage_records { struct outage_record *items; size_t n; };
@@ -106,6 +116,7 @@ void run_records_done(struct run_records *l);
 void step_records_done(struct step_records *l);
 void outage_records_done(struct outage_records *l);
 void event_records_done(struct event_records *l);
+void kept_records_done(struct kept_records *l);
 
 /* Opens <state_dir>/journal.db, making it if need be. Readers need no lock. */
 int journal_open(const char *state_dir, struct journal **ret, infra_error **reterr);
@@ -137,6 +148,13 @@ int journal_fence(struct journal *j, int64_t run, const char *container, bool cl
                   infra_error **reterr);
 int journal_event(struct journal *j, int64_t run, const char *container, const char *text, infra_error **reterr);
 
+/* A generation that went out of use is kept until then; said again, the later time counts. */
+int journal_keep(struct journal *j, const char *container, unsigned generation, const char *tag, int64_t until_ms, infra_error **reterr);
+int journal_kept_warned(struct journal *j, const char *container, unsigned generation, infra_error **reterr);
+int journal_kept_forget(struct journal *j, const char *container, unsigned generation, infra_error **reterr);
+/* By the time they are kept until. */
+int journal_kept(struct journal *j, struct kept_records *ret, infra_error **reterr);
+
 /* Runs, newest first; @limit 0 = all. -ENOENT for one run that does not exist. */
 int journal_runs(struct journal *j, unsigned limit, struct run_records *ret, infra_error **reterr);
 int journal_run(struct journal *j, int64_t id, struct run_record *ret, infra_error **reterr);
@@ -155,3 +173,4 @@ DEFINE_CLEANUP(struct journal *, journal_free);
 #define _cleanup_step_records_ CLEANUP(step_records_done)
 #define _cleanup_outage_records_ CLEANUP(outage_records_done)
 #define _cleanup_event_records_ CLEANUP(event_records_done)
+#define _cleanup_kept_records_ CLEANUP(kept_records_done)

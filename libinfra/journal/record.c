@@ -89,6 +89,12 @@ static void event_record_done(struct event_record *r)
         free(r->text);
 }
 
+static void kept_record_done(struct kept_record *r)
+{
+        free(r->container);
+        free(r->tag);
+}
+
 #define DEFINE_RECORDS_DONE(noun)                                \
         void noun##_records_done(struct noun##_records *l)       \
         {                                                        \
@@ -101,6 +107,7 @@ DEFINE_RECORDS_DONE(run)
 DEFINE_RECORDS_DONE(step)
 DEFINE_RECORDS_DONE(outage)
 DEFINE_RECORDS_DONE(event)
+DEFINE_RECORDS_DONE(kept)
 
 #define RUN_COLUMNS "id, kind, subject, plan, digest, state, owner, uid, boot_id, started, ended, error,"\
                     " coalesce((SELECT control FROM control WHERE control.run = run.id), 0)"
@@ -163,6 +170,16 @@ static int read_event(sqlite3_stmt *s, struct event_record *r)
         return r->container && r->text ? 0 : -ENOMEM;
 }
 
+static int read_kept(sqlite3_stmt *s, struct kept_record *r)
+{
+        r->container = statement_text(s, 0);
+        r->generation = (unsigned)sqlite3_column_int64(s, 1);
+        r->tag = statement_text(s, 2);
+        r->until_ms = sqlite3_column_int64(s, 3);
+        r->warned = sqlite3_column_int(s, 4) != 0;
+        return r->container && r->tag ? 0 : -ENOMEM;
+}
+
 /* Every row of the statement into the list, which is handed out only whole. */
 #define DEFINE_RECORDS_READ(noun)                                                                                      \
         static int read_##noun##s(struct journal *j, sqlite3_stmt *s, struct noun##_records *ret, infra_error **reterr) \
@@ -186,6 +203,7 @@ DEFINE_RECORDS_READ(run)
 DEFINE_RECORDS_READ(step)
 DEFINE_RECORDS_READ(outage)
 DEFINE_RECORDS_READ(event)
+DEFINE_RECORDS_READ(kept)
 
 int journal_runs(struct journal *j, unsigned limit, struct run_records *ret, infra_error **reterr)
 {
@@ -266,6 +284,14 @@ int journal_events(struct journal *j, int64_t run, struct event_records *ret, in
                                   run);
 
         return r < 0 ? r : read_events(j, s, ret, reterr);
+}
+
+int journal_kept(struct journal *j, struct kept_records *ret, infra_error **reterr)
+{
+        _cleanup_statement_ sqlite3_stmt *s = NULL;
+        int r = statement_prepare(j, &s, reterr, "SELECT container, generation, tag, until, warned FROM kept ORDER BY until, container", "");
+
+        return r < 0 ? r : read_kepts(j, s, ret, reterr);
 }
 
 int journal_forecast(struct journal *j, const char *kind, const char *container, int64_t *ret_ms, infra_error **reterr)

@@ -72,6 +72,9 @@ static int add_container(struct plan *p, const struct container *c, const struct
                 r = plan_note(p, "%s: runs %s while the policy says %s; apply does not change releases, an upgrade does",
                               c->name, fact->release, c->release);
         }
+        for (size_t i = 0; r >= 0 && fact->running && i < fact->unmade.n; i++)
+                r = plan_note(p, "%s: %s is not a volume yet; `infractl volume extract %s %s` makes it one with a short stop", c->name,
+                              fact->unmade.items[i], c->name, fact->unmade.items[i]);
         if (r >= 0 && !fact->volumes)
                 r = add(p, STEP_VOLUMES, c);
         if (r >= 0 && !fact->configured)

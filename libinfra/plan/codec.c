@@ -27,9 +27,9 @@ static json_t *plan_encode(const struct plan *p)
                 json_array_append_new(steps, step_encode(&p->steps[i]));
         for (size_t i = 0; i < p->notes.n; i++)
                 json_array_append_new(notes, json_string(p->notes.items[i]));
-        return json_pack("{s:s,s:s,s:s,s:s,s:i,s:I,s:I,s:I,s:o,s:o}", "kind", plan_kind_name(p->kind), "subject", p->subject,
+        return json_pack("{s:s,s:s,s:s,s:s,s:i,s:I,s:I,s:I,s:I,s:o,s:o}", "kind", plan_kind_name(p->kind), "subject", p->subject,
                          "policy", p->policy_digest, "on-failure", on_failure_name(p->on_failure), "jobs", (int)p->jobs,
-                         "silence_ms", (json_int_t)p->silence_ms,
+                         "keep_ms", (json_int_t)p->keep_ms, "silence_ms", (json_int_t)p->silence_ms,
                          "window_start_wall", (json_int_t)p->window_start_ms, "window_end_wall", (json_int_t)p->window_end_ms,
                          "steps", steps, "notes", notes);
 }
@@ -116,6 +116,7 @@ static int plan_decode(json_t *j, struct plan *p)
         p->kind = (enum plan_kind)k;
         p->on_failure = (enum on_failure)o;
         p->jobs = MAX((unsigned)json_integer_value(json_object_get(j, "jobs")), 1u);
+        p->keep_ms = json_integer_value(json_object_get(j, "keep_ms"));
         p->silence_ms = json_integer_value(json_object_get(j, "silence_ms"));
         p->window_start_ms = json_integer_value(json_object_get(j, "window_start_wall"));
         p->window_end_ms = json_integer_value(json_object_get(j, "window_end_wall"));

@@ -85,6 +85,8 @@ static int plan_fill(struct plan *p, const struct plan_options *options, const i
                 return plan_start_all(p, e, f);
         if (p->kind == PLAN_REHEARSE)
                 return plan_rehearse(p, e, f, reterr);
+        if (p->kind == PLAN_EXTRACT)
+                return plan_extract(p, e, f, reterr);
         c = estate_container(e, p->subject);
         if (!c)
                 return estate_no_container(e, p->subject, reterr);

@@ -25,6 +25,7 @@ enum plan_kind {
         PLAN_STOP,
         PLAN_RESTART,
         PLAN_REHEARSE, /* of an upgrade or a container: nothing that serves is touched */
+        PLAN_EXTRACT,  /* a directory of a running container becomes a volume; subject "NAME/PATH" */
         PLAN_KIND_MAX,
 };
 const char *plan_kind_name(enum plan_kind k);
@@ -64,6 +65,8 @@ enum step_kind {
         STEP_PREPARE,   /* the release upgrade inside the candidate */
         STEP_REHEARSE,  /* boot and probe throw-away clones in a sealed network */
         STEP_CARRY,     /* what the original wrote since the clone: carried, ignored, or a conflict */
+        STEP_COPY,      /* a directory beside, while it serves; undo: the copy goes */
+        STEP_EXTRACT,   /* the copy up to date and in its place as a volume; undo: back */
         STEP_DISCARD,   /* the candidate goes: it was a rehearsal */
         /* back to an earlier generation */
         STEP_RESTORE,   /* volumes from their snapshots */
@@ -89,7 +92,7 @@ struct step {
         unsigned from;   /* generation that is live before */
         unsigned to;     /* generation that is live after */
         char *release;   /* target release, or NULL */
-        char *tag;       /* volume snapshots (STEP_RESTORE), or NULL: the run's own */
+        char *tag;       /* volume snapshots (STEP_RESTORE), path of the volume (STEP_COPY, STEP_EXTRACT), or NULL */
         char *where;     /* policy line, "containers/email.yaml:3" */
         int64_t forecast_ms;
 };
@@ -100,6 +103,7 @@ struct plan {
         char *policy_digest;
         enum on_failure on_failure;
         unsigned jobs;       /* containers that may be prepared at the same time; at least 1 */
+        int64_t keep_ms;         /* of what it puts out of use; 0 = for ever */
         int64_t silence_ms;      /* a step of packages that prints nothing for so long is ended; 0 = never */
         int64_t window_start_ms; /* wall; no fence closes before; 0 = at once */
         int64_t window_end_ms;   /* wall; what could not be undone by then is not begun; 0 = no end */
@@ -134,6 +138,7 @@ int plan_note(struct plan *p, const char *format, ...) PRINTF_LIKE(2, 3);
 int plan_apply(struct plan *p, const infra_estate *e, const struct facts *f, infra_error **reterr);
 int plan_upgrade(struct plan *p, const struct upgrade *u, const infra_estate *e, const struct facts *f,
                  infra_error **reterr);
+int plan_extract(struct plan *p, const infra_estate *e, const struct facts *f, infra_error **reterr);
 int plan_rehearse(struct plan *p, const infra_estate *e, const struct facts *f, infra_error **reterr);
 int plan_rollback(struct plan *p, const struct container *c, const struct plan_options *options,
                   const infra_estate *e, const struct facts *f, infra_error **reterr);

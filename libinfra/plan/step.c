@@ -9,7 +9,7 @@
 static const char *const plan_kinds[PLAN_KIND_MAX] = {
         [PLAN_APPLY] = "apply",       [PLAN_UPGRADE] = "upgrade", [PLAN_ROLLBACK] = "rollback",
         [PLAN_START] = "start",       [PLAN_STOP] = "stop",       [PLAN_RESTART] = "restart",
-        [PLAN_REHEARSE] = "rehearse",
+        [PLAN_REHEARSE] = "rehearse",   [PLAN_EXTRACT] = "extract",
 };
 
 enum { ALONE = false, BESIDE = true };
@@ -44,6 +44,8 @@ static const struct step_type types[STEP_KIND_MAX] = {
         [STEP_PREPARE] = { "prepare", "upgrading the candidate aside", 90000, false, 0, BESIDE },
         [STEP_REHEARSE] = { "rehearse", "rehearsing in a sealed network", 8000, false, 0, BESIDE },
         [STEP_CARRY] = { "carry", "carrying what was written meanwhile", 200, false, 0, ALONE },
+        [STEP_COPY] = { "copy", "copying while it serves", 2000, true, 500, BESIDE },
+        [STEP_EXTRACT] = { "extract", "making it a volume", 1000, true, 500, ALONE },
         [STEP_DISCARD] = { "discard", "throwing the candidate away", 500, false, 0, BESIDE },
 };
 

@@ -130,6 +130,7 @@ int plan_upgrade(struct plan *p, const struct upgrade *u, const infra_estate *e,
                 return r;
         p->on_failure = u->on_failure;
         p->silence_ms = u->silence_ms;
+        p->keep_ms = u->keep_ms;
         p->window_start_ms = u->window_start_ms;
         p->window_end_ms = u->window_length_ms ? u->window_start_ms + u->window_length_ms : 0;
         /* Said rather than silently passed over: who relies on them must look themselves. */
@@ -201,6 +202,19 @@ int plan_rehearse(struct plan *p, const infra_estate *e, const struct facts *f, 
         return r < 0 || p->n_steps == 0 ? r : add_waves(p, STEPS((const enum step_kind[]){ STEP_DISCARD }), &u, e, f, &bytes, reterr);
 }
 
+/* As long as the upgrades say that name the container; what none of them names, for ever. */
+static int64_t keep_of(const infra_estate *e, const struct container *c)
+{
+        int64_t ms = 0;
+
+        for (size_t u = 0; u < e->n_upgrades; u++)
+                for (size_t w = 0; w < e->upgrades[u].n_waves; w++)
+                        for (size_t i = 0; i < e->upgrades[u].waves[w].n_containers; i++)
+                                if (&e->containers[e->upgrades[u].waves[w].containers[i]] == c)
+                                        ms = MAX(ms, e->upgrades[u].keep_ms);
+        return ms;
+}
+
 int plan_rollback(struct plan *p, const struct container *c, const struct plan_options *options,
                   const infra_estate *e, const struct facts *f, infra_error **reterr)
 {
@@ -214,6 +228,7 @@ int plan_rollback(struct plan *p, const struct container *c, const struct plan_o
                 return infra_error_set(reterr, -EPERM, "%s is not a container of infra", c->name);
         if (require_ruleset(f, reterr) < 0)
                 return -ENOENT;
+        p->keep_ms = keep_of(e, c);
         for (size_t i = 0; i < fact->n_generations; i++)
                 if (fact->generations[i].number == fact->previous)
                         release = fact->generations[i].release;

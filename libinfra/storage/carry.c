@@ -16,44 +16,39 @@
 #include "storage/erase.h"
 #include "storage/written.h"
 
-#define WORKSHOP "carry.tmp"
+#define WORKSHOP ".infra-carry"
 
 struct carrying {
         struct side from, to;
-        char *to_tree;
+        char *to_top;
+        char *workshop_path;
         int workshop; /* directory for files under way */
         infra_error **reterr;
 };
 
 static void carrying_done(struct carrying *c)
 {
-        _cleanup_free_ char *workshop = c->to_tree ? path_join("%s/" WORKSHOP, c->to_tree) : NULL;
-
         side_done(&c->from);
         side_done(&c->to);
         closep(&c->workshop);
-        if (workshop)
-                tree_erase(workshop, NULL);
-        free(c->to_tree);
+        if (c->workshop_path)
+                tree_erase(c->workshop_path, NULL);
+        free(c->workshop_path);
+        free(c->to_top);
 }
 
-static int carrying_open(struct storage *s, const char *container, unsigned from, unsigned to, struct carrying *c, infra_error **reterr)
+/* @workshop: a directory on the target's filesystem and out of everybody's sight; made here. */
+static int carrying_open(const char *from, const char *to, const char *workshop, struct carrying *c, infra_error **reterr)
 {
-        _cleanup_free_ char *tree = NULL, *top = NULL, *target = NULL, *workshop = NULL;
-        int r = generation_tree(s, container, from, &tree, reterr);
+        int r;
 
-        if (r >= 0)
-                r = generation_tree(s, container, to, &c->to_tree, reterr);
-        if (r < 0)
-                return r;
-        top = path_join("%s/rootfs", tree);
-        target = path_join("%s/rootfs", c->to_tree);
-        workshop = path_join("%s/" WORKSHOP, c->to_tree);
-        if (!top || !target || !workshop)
+        c->to_top = strdup(to);
+        c->workshop_path = strdup(workshop);
+        if (!c->to_top || !c->workshop_path)
                 return infra_error_oom(reterr);
-        r = side_open_tree(top, &c->from, reterr);
+        r = side_open_tree(from, &c->from, reterr);
         if (r >= 0)
-                r = side_open_tree(target, &c->to, reterr);
+                r = side_open_tree(to, &c->to, reterr);
         if (r >= 0)
                 r = tree_erase(workshop, reterr);
         if (r < 0)
@@ -73,7 +68,7 @@ static char *parent_of(const char *path)
 
 static int remove_entry(struct carrying *c, const char *path)
 {
-        _cleanup_free_ char *parent = parent_of(path), *full = path_join("%s/rootfs%s", c->to_tree, path);
+        _cleanup_free_ char *parent = parent_of(path), *full = path_join("%s%s", c->to_top, path);
         _cleanup_close_ int dir = parent ? side_directory(&c->to, parent) : -ENOMEM;
 
         if (!full || dir == -ENOMEM)
@@ -132,7 +127,7 @@ static int make_parents(struct carrying *c, const char *path)
 
 static int carry_file(struct carrying *c, const char *path)
 {
-        _cleanup_free_ char *parent = parent_of(path), *full = path_join("%s/rootfs%s", c->to_tree, path);
+        _cleanup_free_ char *parent = parent_of(path), *full = path_join("%s%s", c->to_top, path);
         const char *name = strrchr(path, '/') + 1;
         struct copy copy = { .from = path, .top = c->workshop, .reterr = c->reterr };
         _cleanup_close_ int from = -1, to = -1;
@@ -174,16 +169,52 @@ static int carry_one(struct carrying *c, const struct written *w)
         return S_ISDIR(st.st_mode) ? carry_directory(c, w->path, &st) : carry_file(c, w->path);
 }
 
+static int carry_all(struct carrying *c, const struct written *const *items, size_t n)
+{
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < n; i++) {
+                r = carry_one(c, items[i]);
+                if (r < 0 && (!c->reterr || !*c->reterr))
+                        infra_error_set(c->reterr, r, "%s: %s", items[i]->path, strerror(-r));
+        }
+        return r;
+}
+
 int storage_carry(struct storage *s, const char *container, unsigned from, unsigned to, const struct written *const *items, size_t n,
                   infra_error **reterr)
 {
         CLEANUP(carrying_done) struct carrying c = { .from.root = -1, .to.root = -1, .workshop = -1, .reterr = reterr };
-        int r = n > 0 ? carrying_open(s, container, from, to, &c, reterr) : 0;
+        _cleanup_free_ char *tree = NULL, *target = NULL, *top = NULL, *to_top = NULL, *workshop = NULL;
+        int r;
 
-        for (size_t i = 0; r >= 0 && i < n; i++) {
-                r = carry_one(&c, items[i]);
-                if (r < 0 && (!reterr || !*reterr))
-                        infra_error_set(reterr, r, "%s: %s", items[i]->path, strerror(-r));
-        }
+        if (n == 0)
+                return 0;
+        r = generation_tree(s, container, from, &tree, reterr);
+        if (r >= 0)
+                r = generation_tree(s, container, to, &target, reterr);
+        if (r < 0)
+                return r;
+        top = path_join("%s/rootfs", tree);
+        to_top = path_join("%s/rootfs", target);
+        workshop = path_join("%s/" WORKSHOP, target);
+        r = top && to_top && workshop ? carrying_open(top, to_top, workshop, &c, reterr) : infra_error_oom(reterr);
+        if (r >= 0)
+                r = carry_all(&c, items, n);
         return r < 0 ? infra_error_prefix(reterr, r, "cannot carry what %s wrote into generation %u", container, to) : 0;
+}
+
+int carry_between(const char *from, const char *to, const struct write_set *set, infra_error **reterr)
+{
+        CLEANUP(carrying_done) struct carrying c = { .from.root = -1, .to.root = -1, .workshop = -1, .reterr = reterr };
+        _cleanup_free_ const struct written **items = calloc(set->n + 1, sizeof(struct written *));
+        _cleanup_free_ char *workshop = path_join("%s/" WORKSHOP, to);
+        int r;
+
+        if (!items || !workshop)
+                return infra_error_oom(reterr);
+        for (size_t i = 0; i < set->n; i++)
+                items[i] = &set->items[i];
+        r = carrying_open(from, to, workshop, &c, reterr);
+        return r < 0 ? r : carry_all(&c, items, set->n);
 }

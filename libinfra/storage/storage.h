@@ -191,6 +191,18 @@ int storage_volume_restore(struct storage *s, const char *container, const char 
 /* Whether the live volume is what storage_volume_restore() of that tag put there. */
 bool storage_volume_is_restored(struct storage *s, const char *container, const char *volume, const char *tag);
 
+/* Whether there is, or was ever made, a volume of that path; a path that only the policy calls one is none yet. */
+bool storage_volume_is_made(const struct storage *s, const char *container, const char *volume);
+/*
+ * A directory of generation @number's root becomes a volume. _copy: beside, while it serves (again: anew).
+ * _extract: brings the copy up to date and puts it in its place, while stopped. _undo: back, whatever was done;
+ * _copy_drop: the copy goes. The old content stays in the generation's tree.
+ */
+int storage_volume_copy(struct storage *s, const char *container, unsigned number, const char *volume, infra_error **reterr);
+int storage_volume_copy_drop(struct storage *s, const char *container, unsigned number, const char *volume, infra_error **reterr);
+int storage_volume_extract(struct storage *s, const char *container, unsigned number, const char *volume, infra_error **reterr);
+int storage_volume_extract_undo(struct storage *s, const char *container, unsigned number, const char *volume, infra_error **reterr);
+
 struct volume_snapshot {
         char *volume; /* escaped name */
         char *tag;

@@ -114,5 +114,5 @@ int storage_volume_make(struct storage *s, const char *container, const char *vo
                 tree_discard(s, built, NULL);
                 return infra_error_prefix(reterr, r, "cannot make volume %s of %s", volume, container);
         }
-        return 0;
+        return volume_mark(s, container, volume, reterr);
 }

@@ -19,6 +19,8 @@ void volume_change_done(struct volume_change *c);
 /* Checks the names, takes the lock, and settles what crashed calls left. */
 int volume_change_begin(struct storage *s, const char *container, const char *volume, struct volume_change *c,
                         infra_error **reterr);
+/* Remembers that the volume was made, so that one that is lost is not taken for one that never was. */
+int volume_mark(const struct storage *s, const char *container, const char *volume, infra_error **reterr);
 /* Settles restores that were cut off (restore.c). */
 int restores_settle(struct storage *s, const struct volume_change *c, infra_error **reterr);
 /* Writes when the snapshot was taken into the tree, durably with the next sync. */

@@ -10,6 +10,9 @@ char *base_path(const struct storage *s, const char *container, const char *tag)
 /* Where a generation's tree is; allocated. */
 int generation_tree(struct storage *s, const char *container, unsigned number, char **ret, infra_error **reterr);
 
+/* Makes the paths of the set in directory @to what they are in @from. */
+int carry_between(const char *from, const char *to, const struct write_set *set, infra_error **reterr);
+
 /* @same_inodes: an entry that was not touched has its inode and time of change still. Directories' times never count. */
 bool entry_equal(const struct entry *a, const struct entry *b, bool same_inodes);
 /* @touched: only these paths and what came or went in them; NULL: everything. @skip may be NULL. */

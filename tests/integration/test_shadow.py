@@ -43,8 +43,8 @@ def data(host, kind, run=None):
 def nothing_left(host):
     """No candidate, no base, no scratch, no ghost."""
     assert [g["state"] for g in host.json("show", NAME)["generations"] if g["state"] == "candidate"] == []
-    for place in ("bases", "scratch"):
-        assert list((host.storage / place / NAME).glob("*")) == [] if (host.storage / place / NAME).exists() else True
+    assert list((host.storage / "scratch").glob("*/*")) == []
+    assert list((host.storage / "bases").glob("*/clone-*")) == []
     assert not (host.state / "ghosts" / NAME).exists()
 
 
@@ -251,3 +251,122 @@ def test_shadow(host, client):
     first_new = next(a for a in client.acknowledged() if a["release"] == "trixie")
     opened = host._journal("SELECT opened_boot FROM outage WHERE run = ?", host.last_run())[0][0] / 1000
     assert first_new["end"] >= opened - 0.2
+
+
+def test_drift_and_the_price_of_a_rollback(host, client):
+    """After test_shadow: what was written since the commit, to root and volumes, is shown before anybody is asked."""
+    assert not [i for i in host.json("drift", NAME)["root"]["items"] if i["path"] in ("/etc/mine", "/root/witness")]
+    sh(host, f"mkdir /var/lib/thing; head -c 100000 /dev/zero > /var/lib/thing/data; echo x > /etc/mine; echo y > {estates.VOLUME}/since; rm /etc/hostname")
+    drift = host.json("drift", NAME)
+    items = {i["path"]: i for i in drift["root"]["items"]}
+    assert items["/var/lib/thing/data"]["kind"] == "added" and items["/var/lib/thing/data"]["bytes"] == 100000
+    assert items["/etc/hostname"]["kind"] == "removed" and items["/etc/mine"]["as"] == ""
+    assert not any(p.startswith(estates.VOLUME) for p in items), "volumes are no drift"
+    assert [p["path"] for p in drift["proposals"]] == ["/var/lib/thing"]
+    shown = host.infractl("drift", NAME).stdout
+    assert "/etc/mine" in shown and f"infractl volume extract {NAME} /var/lib/thing" in shown
+    with policy(host, **{"write-set": [{"path": "/var/lib/thing", "as": "ignore"}]}):
+        assert host.json("drift", NAME)["proposals"] == []
+    price = host.json("plan", "rollback", NAME)["price"]
+    assert price["root"]["files"] >= 3 and price["root"]["bytes"] >= 100000
+    assert price["volumes"][0]["path"] == estates.VOLUME and price["volumes"][0]["files"] >= 2
+    text = host.infractl("plan", "rollback", NAME).stdout
+    assert "Written since generation" in text and "--with-volumes" in text
+    sh(host, "echo plain > /etc/hostname")
+
+
+def test_what_is_kept_long_enough_goes(host, client):
+    """Back to bookworm; the new generation is then kept for a second only, and said so a day before."""
+    new = host.container(NAME)["generation"]
+    old = next(g for g in host.json("show", NAME)["generations"] if g["number"] == 1)
+    assert old["state"] == "previous" and old["until_wall"] / 1000 > time.time() + 13 * 24 * 3600
+    with contextlib.ExitStack() as stack:
+        for name in ("trixie", UPGRADE):
+            stack.enter_context(edited(host.policy / "upgrades" / f"{name}.yaml", "strategy:", "keep: 4s\nstrategy:"))
+        host.infractl("rollback", NAME, "--yes", timeout=100)
+    serves_as_before(host, client)
+    run = host.last_run()
+    host.stop_daemon()
+    host.start_daemon()
+    deadline = time.monotonic() + 10
+    while f"generation {new} of {NAME}" not in host.daemon_log():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert "deleted" in host.daemon_log()
+    time.sleep(4)
+    host.stop_daemon()
+    host.start_daemon()
+    deadline = time.monotonic() + 20
+    while new in [g["number"] for g in host.json("show", NAME)["generations"]]:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    assert not list((host.storage / "snapshots" / NAME).glob(f"run-{run}*"))
+    assert not (host.storage / "bases" / NAME / f"live-{new}").exists()
+    serves_as_before(host, client)
+
+
+THING = "/var/lib/thing"
+
+
+def volumes(host, *paths):
+    """The policy calls these volumes from now on."""
+    path = host.policy / "containers" / f"{NAME}.yaml"
+    path.write_text("\n".join(f"volumes: {json.dumps(list(paths))}" if line.startswith("volumes:") else line
+                              for line in path.read_text().splitlines()) + "\n")
+
+
+def counted(host):
+    """The numbers a service wrote to a directory of the root, one after the other."""
+    return [int(n) for n in sh(host, f"cat {THING}/log").stdout.split()]
+
+
+def test_extract_is_refused_before_the_policy_says_so(host, client):
+    writer = f"n=$(cat {THING}/log 2>/dev/null | wc -l)\nwhile :; do echo $n >> {THING}/log; n=$((n + 1)); sleep 0.02; done\n"
+    unit = "[Service]\nExecStart=/bin/sh /usr/local/bin/writer\n[Install]\nWantedBy=multi-user.target\n"
+    root = estates.rootfs(host, NAME)
+    (root / "usr/local/bin/writer").write_text(writer)
+    (root / "etc/systemd/system/writer.service").write_text(unit)
+    sh(host, f"mkdir -p {THING}/deep && chmod 2750 {THING}/deep && ln -s log {THING}/link && systemctl daemon-reload && systemctl enable --now writer")
+    refused = host.infractl("volume", "extract", NAME, THING, "--yes", check=False)
+    assert refused.returncode == 1 and "does not call /var/lib/thing a volume" in refused.stdout and "containers/plain.yaml:" in refused.stdout
+    volumes(host, estates.VOLUME, THING)
+    applied = host.infractl("apply", "--yes").stdout
+    assert f"infractl volume extract {NAME} {THING}" in applied and "Nothing to do" in applied
+    assert not (host.storage / "volumes" / NAME / "var-lib-thing").exists(), "a copy now would be old when it is mounted"
+
+
+def test_extract_that_does_not_serve_goes_back(host, client):
+    drop = "/etc/systemd/system/counter.service.d"
+    sh(host, f"mkdir -p {drop} && printf '[Service]\\nExecStartPre=/bin/sh -c \"! grep -q {THING} /proc/mounts\"\\n' > {drop}/no.conf")
+    before = counted(host)
+    result = host.infractl("volume", "extract", NAME, THING, "--yes", check=False, timeout=100)
+    assert result.returncode == 6, result.stdout
+    assert only_result(host)["result"] == "rolled-back"
+    serves_as_before(host, client)
+    after = counted(host)
+    assert after == list(range(len(after))) and len(after) > len(before)
+    assert not list((host.storage / "volumes" / NAME).glob("*thing")), "no volume, no copy"
+    sh(host, f"rm -r {drop}; systemctl daemon-reload")
+
+
+def test_extract(host, client):
+    result = host.infractl("volume", "extract", NAME, THING, "--yes", timeout=100)
+    c = only_result(host)
+    assert c["result"] == "committed" and c["outage_ms"] < 5000, result.stdout
+    serves_as_before(host, client)
+    numbers = counted(host)
+    assert numbers == list(range(len(numbers))), "every line that was written is there, once"
+    assert THING in sh(host, "cat /proc/mounts").stdout
+    volume = host.storage / "volumes" / NAME / "var-lib-thing"
+    assert (volume / "deep").stat().st_mode & 0o7777 == 0o2750 and (volume / "link").is_symlink()
+    assert list((estates.rootfs(host, NAME) / THING[1:]).iterdir()) == []
+    assert "Nothing to do" in host.infractl("apply", "--yes").stdout
+    # Once more: there is nothing to do; and one that is lost is not taken for one that never was.
+    assert "is a volume" in host.infractl("volume", "extract", NAME, THING, "--yes").stdout
+    host.infractl("stop", NAME)
+    volume.rename(volume.with_name("lost"))
+    refused = host.infractl("start", NAME, check=False)
+    assert refused.returncode == 6 and "var-lib-thing" in refused.stdout
+    volume.with_name("lost").rename(volume)
+    host.infractl("start", NAME, timeout=60)
+    serves_as_before(host, client)

@@ -58,20 +58,30 @@ int infra_manager_list(infra_manager *m, char **ret_json, infra_error **reterr);
  * infra_manager_show: CONTAINER with "addresses":{"internal","intranet","internet","ipv6"},"after":[name...],
  * "services":[{"port","from":[...],"public_port","probe","where"}],"connects":[{"to","port","where"}],
  * "volumes":[{"path","where"}],"admins":[...],"generations":[{"number","parent","release","state","run",
- * "created_wall"}],"stop_grace_ms". -ENOENT with the nearest name for an unknown one.
+ * "created_wall","until_wall" (0 = kept for ever)}],"stop_grace_ms". -ENOENT with the nearest name for an unknown one.
  */
 int infra_manager_show(infra_manager *m, const char *name, char **ret_json, infra_error **reterr);
 
 /**
- * infra_manager_plan: @kind: apply, upgrade, rehearse, rollback, start, stop, restart. @subject: upgrade or container,
- * "" for apply. @restore_volumes: only for rollback.
+ * infra_manager_plan: @kind: apply, upgrade, rehearse, rollback, extract, start, stop, restart. @subject: upgrade or container,
+ * "NAME/PATH" for extract, "" for apply. @restore_volumes: only for rollback.
  * {"plan":{"kind","subject","digest","policy","on-failure","notes":[...],"steps":[{"number","kind","container",
  * "wave","from","to","release","where","forecast_ms","doing"}]},"forecast_ms",
- * "outages":[{"container","forecast_ms"}],"firewall_diff"}
+ * "outages":[{"container","forecast_ms"}],"firewall_diff","price"}; price: only of a rollback, what is left behind by it,
+ * as infra_manager_drift() says, without "items"; null when it is not known.
  * -EALREADY when there is nothing to do.
  */
 int infra_manager_plan(infra_manager *m, const char *kind, const char *subject, bool restore_volumes,
                        char **ret_json, infra_error **reterr);
+
+/**
+ * infra_manager_drift: what a container wrote to its root since that went live and to its volumes since they were put
+ * away then: {"container","generation","release","root":{"path","files","bytes","newest_wall","items":[{"path",
+ * "kind":"added|modified|removed","bytes","changed_wall","as":"carry|ignore|conflict" or "" (carried unless an upgrade
+ * changes it too)}]},"volumes":[{"path","files","bytes","newest_wall"}],"proposals":[{"path","files","bytes",
+ * "newest_wall"}]}; proposals: directories that should be volumes. -ENODATA when nobody remembers that moment.
+ */
+int infra_manager_drift(infra_manager *m, const char *name, char **ret_json, infra_error **reterr);
 
 /** infra_manager_runs: {"runs":[RUN...]} newest first; @limit 0 = all. */
 int infra_manager_runs(infra_manager *m, unsigned limit, char **ret_json, infra_error **reterr);
@@ -112,6 +122,12 @@ int infra_manager_begin(infra_manager *m, struct sd_event *event, const char *ki
  * when no run is under way, -EALREADY when it is being aborted.
  */
 int infra_manager_control(infra_manager *m, const char *what, uint32_t uid, int64_t *ret_run, infra_error **reterr);
+
+/**
+ * infra_manager_expire: deletes what runs put out of use and what was kept for long enough, and warns a day before:
+ * {"lines":[what was done, or will be]}. Nothing while a run is under way. Needs the lock.
+ */
+int infra_manager_expire(infra_manager *m, char **ret_json, infra_error **reterr);
 
 /**
  * infra_manager_recover: takes up the run that a crash or reboot left unfinished: it goes on or turns back.
