@@ -173,8 +173,8 @@ static void print_failure(const json_t *plan)
         } rows[] = {
                 { "rollback-container", "A container that fails goes back to how it was; the others go on." },
                 { "rollback-wave",
-                  "A container that fails goes back to how it was; what has not begun is left as it is." },
-                { "pause", "A container that fails goes back to how it was; what has not begun is left as it is." },
+                  "When one of a wave fails, the whole wave goes back to how it was; what has not begun is left as it is." },
+                { "pause", "A container that fails goes back to how it was; then the run pauses for you to decide." },
         };
 
         if (!streq(value_text(plan, "kind"), "upgrade") && !streq(value_text(plan, "kind"), "rollback"))

@@ -154,6 +154,36 @@ static void print_steps(const struct terminal *t, const json_t *j)
         table_print(table);
 }
 
+static void print_list(const struct terminal *t, const char *what, const json_t *list)
+{
+        _cleanup_str_ struct str s = {};
+
+        if (json_array_size(list) == 0)
+                return;
+        str_add(&s, "%s: ", what);
+        value_join(&s, list, ", ");
+        if (s.text)
+                print_wrapped(t, s.text, 4);
+}
+
+/* What an upgrade changed that nobody was asked about. */
+static void print_prepared(const struct terminal *t, const char *name, const json_t *prepared)
+{
+        const json_t *conffiles = value_list(prepared, "conffiles"), *f;
+        size_t i;
+
+        if (json_array_size(conffiles) + json_array_size(value_list(prepared, "removed")) + json_array_size(value_list(prepared, "failed_units")) == 0)
+                return;
+        printf("\n  %s:\n", name);
+        print_list(t, "packages removed", value_list(prepared, "removed"));
+        print_list(t, "units that failed in the rehearsal", value_list(prepared, "failed_units"));
+        json_array_foreach (conffiles, i, f)
+                printf("    %s: changed by both sides, %s\n", value_text(f, "path"),
+                       streq(value_text(f, "use"), "new")      ? "the package's is used"
+                       : streq(value_text(f, "use"), "merged") ? "the policy's is used"
+                                                               : "the container's is kept, the package's lies beside");
+}
+
 static void print_events(const json_t *events)
 {
         char when[CLOCK_TEXT_MAX];
@@ -169,11 +199,14 @@ static void print_events(const json_t *events)
 
 void report_print(const struct terminal *t, const json_t *j, bool steps)
 {
-        const json_t *run = json_object_get(j, "run");
+        const json_t *run = json_object_get(j, "run"), *c;
         char when[CLOCK_TEXT_MAX];
+        size_t i;
 
         report_print_summary(t, j);
         print_services(t, value_list(j, "containers"));
+        json_array_foreach (value_list(j, "containers"), i, c)
+                print_prepared(t, value_text(c, "name"), json_object_get(c, "prepared"));
         if (steps)
                 print_steps(t, j);
         print_events(value_list(j, "events"));

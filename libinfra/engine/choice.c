@@ -102,9 +102,9 @@ static bool is_stopped(const struct plan *plan, const enum step_state *states, c
                 return true;
         if (s->container && plan->kind == PLAN_APPLY && stands_on_wrong(plan, states, estate, s->container))
                 return true;
-        if (plan->on_failure == ON_FAILURE_ROLLBACK_CONTAINER)
+        if (plan->on_failure != ON_FAILURE_ROLLBACK_WAVE)
                 return false;
-        /* rollback-wave, pause: what has not begun stays as it is; a person decides about the rest. */
+        /* What has not begun stays as it is; a person decides about the rest. */
         for (size_t i = 0; i < plan->n_steps; i++)
                 if (plan->steps[i].container && went_wrong(plan, states, plan->steps[i].container))
                         return true;
@@ -202,13 +202,29 @@ static size_t busy_in(const struct scene *s, bool beside)
         return n;
 }
 
+/*
+ * Where a wave stands or falls together, what is not committed goes back with the first that went wrong: its own wave
+ * from behind its fences, and the candidates of later waves, which are not begun any more.
+ */
+static bool falls_with_others(const struct scene *s)
+{
+        if (s->plan->on_failure != ON_FAILURE_ROLLBACK_WAVE)
+                return false;
+        for (size_t i = 0; i < s->plan->n_steps; i++)
+                if (s->plan->steps[i].container && went_wrong(s->plan, s->states, s->plan->steps[i].container))
+                        return true;
+        return false;
+}
+
 static bool is_turning_back(const struct scene *s, const char *container)
 {
         enum standing standing = standing_of(s->plan, s->states, container);
 
         if (standing == STANDING_TURNING_BACK)
                 return true;
-        return s->control == CONTROL_ABORT && container && standing == STANDING_RUNNING;
+        if (!container || standing != STANDING_RUNNING)
+                return false;
+        return s->control == CONTROL_ABORT || falls_with_others(s);
 }
 
 /* Back first, from the last step to the first: the old service before any new one. */

@@ -137,6 +137,8 @@ static int step_failed(struct runner *r, size_t i, bool undo, const char *error,
         if (!r->first_error)
                 r->first_error = strdup(error);
         x = journal_event(r->journal, r->run, s->container, text, reterr);
+        if (x >= 0 && r->plan->on_failure == ON_FAILURE_PAUSE && r->control == CONTROL_GO)
+                x = runner_control(r, CONTROL_PAUSE, "on-failure", reterr);
         if (x >= 0)
                 x = step_state(r, i, stuck ? STEP_STATE_UNDO_FAILED : STEP_STATE_FAILED, error, NULL, ms, reterr);
         if (x < 0 || !stuck || !s->container)

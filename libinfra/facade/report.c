@@ -155,12 +155,30 @@ static const char *error_of(const struct material *m, const char *container)
         return error;
 }
 
+/* What a person should know of a prepared candidate: packages that went, files both sides changed. */
+static json_t *prepared_json(const struct material *m, const char *container)
+{
+        json_t *found = json_object();
+
+        for (size_t i = 0; i < m->steps.n; i++) {
+                static const char *const keys[] = { "hops", "removed", "conffiles", "failed_units", "ready_ms", "carried", "conflicts" };
+                _cleanup_json_ json_t *data = is_of(&m->plan->steps[i], container) ? json_loads(m->steps.items[i].data, 0, NULL) : NULL;
+
+                if (m->plan->steps[i].kind == STEP_BASELINE)
+                        continue;
+                for (size_t k = 0; k < ELEMENTS(keys); k++)
+                        if (json_object_get(data, keys[k]))
+                                json_object_set(found, keys[k], json_object_get(data, keys[k]));
+        }
+        return found;
+}
+
 static json_t *container_json(const struct material *m, const char *name)
 {
-        return json_pack("{s:s,s:s,s:s,s:I,s:I,s:o,s:o}", "name", name, "result",
+        return json_pack("{s:s,s:s,s:s,s:I,s:I,s:o,s:o,s:o}", "name", name, "result",
                          standing_name(standing_of(m->plan, m->states, name)), "error", error_of(m, name), "outage_ms",
                          (json_int_t)outage_of(m, name), "outage_forecast_ms", (json_int_t)plan_outage(m->plan, name),
-                         "services", services_json(m, name), "steps", steps_json(m, name));
+                         "services", services_json(m, name), "prepared", prepared_json(m, name), "steps", steps_json(m, name));
 }
 
 static json_t *containers_json(const struct material *m)

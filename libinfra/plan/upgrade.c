@@ -22,12 +22,15 @@ static const enum step_kind aside_steps[] = { STEP_PREFLIGHT, STEP_BASELINE, STE
 static const enum step_kind cut_over_steps[] = {
         STEP_FENCE, STEP_HALT, STEP_CARRY, STEP_SNAPSHOT, STEP_EXCHANGE, STEP_BOOT, STEP_GATE, STEP_COMMIT,
 };
+static const enum step_kind commit_steps[] = { STEP_COMMIT };
 
 struct steps {
         const enum step_kind *kinds;
         size_t n;
 };
 #define STEPS(list) (&(const struct steps){ list, ELEMENTS(list) })
+/* The list, but for the commit it ends with when commits are to stand elsewhere. */
+#define without_commit(list, elsewhere) (&(const struct steps){ list, ELEMENTS(list) - ((elsewhere) ? 1 : 0) })
 
 static int add_steps(struct plan *p, const struct steps *steps, const struct container *c, unsigned wave, unsigned from,
                      unsigned to, const char *release)
@@ -93,37 +96,59 @@ static int require_ruleset(const struct facts *f, infra_error **reterr)
         return infra_error_set(reterr, -ENOENT, "the ruleset is not loaded, so there is no fence to close; run `infractl apply` first");
 }
 
-/* The same steps for each container of the upgrade, wave by wave; ret_bytes: what they may take in all. */
-static int add_waves(struct plan *p, const struct steps *steps, const struct upgrade *u, const infra_estate *e,
-                     const struct facts *f, uint64_t *ret_bytes, infra_error **reterr)
+/* What one going through the waves adds. */
+struct adding {
+        const struct upgrade *upgrade;
+        const infra_estate *estate;
+        const struct facts *facts;
+        struct plan *notes; /* where notes go: once, however often the waves are gone through */
+        uint64_t bytes;     /* that it may take in all */
+};
+
+static int add_wave(struct plan *p, const struct steps *steps, struct adding *a, size_t wave, infra_error **reterr)
 {
-        /* Notes are made once, however often the waves are gone through. */
-        struct plan *notes = p->n_steps ? NULL : p;
-        struct plan nowhere = {};
+        const struct wave *w = &a->upgrade->waves[wave];
         int r = 0;
 
-        *ret_bytes = 0;
-        for (size_t w = 0; r >= 0 && w < u->n_waves; w++) {
-                for (size_t i = 0; r >= 0 && i < u->waves[w].n_containers; i++) {
-                        const struct container *c = &e->containers[u->waves[w].containers[i]];
-                        const struct container_fact *fact = &f->containers[c - e->containers];
+        for (size_t i = 0; r >= 0 && i < w->n_containers; i++) {
+                const struct container *c = &a->estate->containers[w->containers[i]];
+                const struct container_fact *fact = &a->facts->containers[w->containers[i]];
 
-                        r = upgradable(notes ? notes : &nowhere, u->to, u->strategy, c, fact, reterr);
-                        if (r > 0)
-                                continue;
-                        if (r == 0)
-                                r = add_steps(p, steps, c, (unsigned)w + 1, fact->live, fact->last + 1, u->to);
-                        *ret_bytes += fact->forecast_bytes;
-                }
+                r = upgradable(a->notes, a->upgrade->to, a->upgrade->strategy, c, fact, reterr);
+                if (r > 0)
+                        continue;
+                if (r == 0)
+                        r = add_steps(p, steps, c, (unsigned)wave + 1, fact->live, fact->last + 1, a->upgrade->to);
+                a->bytes += fact->forecast_bytes;
+        }
+        return MIN(r, 0);
+}
+
+/* The same steps for each container, wave by wave; with @commits a wave's last steps stand behind all its others. */
+static int add_waves(struct plan *p, const struct steps *steps, bool commits, const struct upgrade *u, const infra_estate *e,
+                     const struct facts *f, uint64_t *ret_bytes, infra_error **reterr)
+{
+        struct plan nowhere = {};
+        struct adding a = { .upgrade = u, .estate = e, .facts = f, .notes = p->n_steps ? &nowhere : p };
+        int r = 0;
+
+        for (size_t w = 0; r >= 0 && w < u->n_waves; w++) {
+                r = add_wave(p, steps, &a, w, reterr);
+                a.notes = commits ? &nowhere : a.notes;
+                if (r >= 0 && commits)
+                        r = add_wave(p, STEPS(commit_steps), &a, w, reterr);
         }
         strlist_done(&nowhere.notes);
-        return MIN(r, 0);
+        *ret_bytes = a.bytes;
+        return r;
 }
 
 int plan_upgrade(struct plan *p, const struct upgrade *u, const infra_estate *e, const struct facts *f,
                  infra_error **reterr)
 {
-        uint64_t bytes = 0;
+        /* A wave that goes back as one commits as one, behind the gates of all. */
+        bool together = u->on_failure == ON_FAILURE_ROLLBACK_WAVE;
+        uint64_t bytes = 0, unused;
         int r = require_ruleset(f, reterr);
 
         if (r < 0)
@@ -137,13 +162,13 @@ int plan_upgrade(struct plan *p, const struct upgrade *u, const infra_estate *e,
         if (u->approvals > 1 && plan_note(p, "%s:%u asks for %u approvals; this version leaves them to you", u->span.file, u->span.line, u->approvals) < 0)
                 return -ENOMEM;
         if (u->strategy == STRATEGY_IN_PLACE) {
-                r = add_waves(p, STEPS(in_place_steps), u, e, f, &bytes, reterr);
-        } else {
-                p->jobs = u->jobs;
-                r = add_waves(p, STEPS(aside_steps), u, e, f, &bytes, reterr);
-                if (r >= 0 && p->n_steps > 0)
-                        r = add_waves(p, STEPS(cut_over_steps), u, e, f, &bytes, reterr);
+                r = add_waves(p, without_commit(in_place_steps, together), together, u, e, f, &bytes, reterr);
+                return r < 0 ? r : require_space(bytes, e, f, reterr);
         }
+        p->jobs = u->jobs;
+        r = add_waves(p, STEPS(aside_steps), false, u, e, f, &bytes, reterr);
+        if (r >= 0 && p->n_steps > 0)
+                r = add_waves(p, without_commit(cut_over_steps, together), together, u, e, f, &unused, reterr);
         return r < 0 ? r : require_space(bytes, e, f, reterr);
 }
 
@@ -196,10 +221,10 @@ int plan_rehearse(struct plan *p, const infra_estate *e, const struct facts *f, 
         u.strategy = STRATEGY_SHADOW;
         p->jobs = u.jobs;
         p->silence_ms = u.silence_ms;
-        r = add_waves(p, STEPS(aside_steps), &u, e, f, &bytes, reterr);
+        r = add_waves(p, STEPS(aside_steps), false, &u, e, f, &bytes, reterr);
         if (r >= 0)
                 r = require_space(bytes, e, f, reterr);
-        return r < 0 || p->n_steps == 0 ? r : add_waves(p, STEPS((const enum step_kind[]){ STEP_DISCARD }), &u, e, f, &bytes, reterr);
+        return r < 0 || p->n_steps == 0 ? r : add_waves(p, STEPS((const enum step_kind[]){ STEP_DISCARD }), false, &u, e, f, &bytes, reterr);
 }
 
 /* As long as the upgrades say that name the container; what none of them names, for ever. */

@@ -89,7 +89,9 @@ int infra_manager_runs(infra_manager *m, unsigned limit, char **ret_json, infra_
 /**
  * infra_manager_report: {"run":RUN,"forecast_ms","elapsed_ms","containers":[{"name","result":"pending|running|
  * committed|done|rolled-back|left-out|failed|stuck","error","outage_ms" (-1 = still closed, 0 = none),
- * "outage_forecast_ms","services":[{"port","baseline","after","outage_ms"}],"steps":[{"number","kind","doing",
+ * "outage_forecast_ms","services":[{"port","baseline","after","outage_ms"}],"prepared":{"hops":[release...],
+ * "removed":[package...],"conffiles":[{"path","use":"keep|new|merged"}],"failed_units":[...],"ready_ms","carried",
+ * "conflicts"} (of a shadow upgrade, what is known),"steps":[{"number","kind","doing",
  * "state","attempts","duration_ms","forecast_ms","error","transcript" (path or "")}]}],
  * "steps":[host steps],"events":[{"wall","container","text"}]}
  */

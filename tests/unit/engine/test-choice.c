@@ -136,11 +136,11 @@ static void a_failed_rollback_is_stuck_and_ends(void **state)
         assert_int_equal(standing_of(p->plan, p->states, "wiki"), STANDING_COMMITTED);
 }
 
-static void pause_leaves_the_rest(void **state)
+static void a_wave_that_fails_leaves_the_rest(void **state)
 {
         struct play *p = *state;
 
-        p->plan->on_failure = ON_FAILURE_PAUSE;
+        p->plan->on_failure = ON_FAILURE_ROLLBACK_WAVE;
         p->fail_at = (int)index_of(p, "email", STEP_UPGRADE);
         assert_int_equal(play(p), RUN_FAILED);
         assert_int_equal(standing_of(p->plan, p->states, "wiki"), STANDING_LEFT_OUT);
@@ -262,7 +262,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 TEST(all_well), TEST(a_failed_gate_turns_back_in_reverse), TEST(untouched_volumes_are_not_restored),
-                TEST(a_failed_preflight_touches_nothing), TEST(a_failed_rollback_is_stuck_and_ends), TEST(pause_leaves_the_rest),
+                TEST(a_failed_preflight_touches_nothing), TEST(a_failed_rollback_is_stuck_and_ends), TEST(a_wave_that_fails_leaves_the_rest),
                 TEST(apply_leaves_out_what_stands_on_a_failure), TEST(every_failure_ends_old_or_new),
                 TEST(an_interrupted_step_is_begun_again), TEST(every_operation_has_its_row), TEST(questions_are_isolated),
         };

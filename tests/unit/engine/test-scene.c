@@ -29,7 +29,7 @@ struct play {
         bool held;
 };
 
-static int begin(void **state)
+static int begin_with(void **state, enum on_failure on_failure)
 {
         struct play *p = calloc(1, sizeof(*p));
         struct facts f = facts_of_two();
@@ -50,11 +50,22 @@ static int begin(void **state)
         }
         e->upgrades[0].strategy = STRATEGY_SHADOW;
         e->upgrades[0].jobs = 3;
+        e->upgrades[0].on_failure = on_failure;
         assert_int_equal(plan_compute(PLAN_UPGRADE, "trixie", &options, e, &f, &p->plan, NULL), 0);
         assert_true(p->plan->n_steps < STEPS_MAX);
         facts_done(&f);
         *state = p;
         return 0;
+}
+
+static int begin(void **state)
+{
+        return begin_with(state, ON_FAILURE_ROLLBACK_CONTAINER);
+}
+
+static int begin_waves(void **state)
+{
+        return begin_with(state, ON_FAILURE_ROLLBACK_WAVE);
 }
 
 static int finish(void **state)
@@ -294,6 +305,36 @@ static void an_abort_keeps_only_what_is_committed(void **state)
         }
 }
 
+/* Waves that stand or fall together: all committed, or none. */
+static void a_wave_goes_back_as_one(void **state)
+{
+        struct play *p = *state;
+        unsigned mixed = 0, back = 0;
+
+        p->fails = 60;
+        for (unsigned seed = 0; seed < SERIES * 2; seed++) {
+                size_t committed[3] = {}, all[3] = {};
+
+                renew(p, seed);
+                assert_true(run_state_is_final(play(p, ROUNDS_MAX)));
+                check_old_or_new(p);
+                for (size_t i = 0; i < p->plan->n_steps; i++) {
+                        const struct step *s = &p->plan->steps[i];
+
+                        if (s->kind != STEP_COMMIT)
+                                continue;
+                        all[s->wave]++;
+                        committed[s->wave] += standing_of(p->plan, p->states, s->container) == STANDING_COMMITTED;
+                }
+                for (unsigned w = 1; w <= 2; w++) {
+                        mixed += committed[w] > 0 && committed[w] < all[w];
+                        back += committed[w] == 0;
+                }
+        }
+        assert_int_equal(mixed, 0);
+        assert_true(back > 0);
+}
+
 static void no_fence_closes_outside_the_window(void **state)
 {
         struct play *p = *state;
@@ -325,6 +366,7 @@ int main(void)
                 TEST(everything_is_prepared_before_a_pause_at_the_cut_over),
                 TEST(an_abort_keeps_only_what_is_committed),
                 TEST(no_fence_closes_outside_the_window),
+                cmocka_unit_test_setup_teardown(a_wave_goes_back_as_one, begin_waves, finish),
         };
 
         cmocka_set_message_output(CM_OUTPUT_TAP);
