@@ -54,9 +54,7 @@ int change_preflight_act(struct work *w, infra_error **reterr)
 {
         enum { MIRROR_TIMEOUT_MS = 20000 };
         const struct host *h = &w->estate->host;
-        struct package_sources sources = {
-                .release = w->step->release, .mirror = h->mirror, .security_mirror = h->security_mirror, .proxy = h->proxy,
-        };
+        struct package_sources sources = sources_of(h, w->step->release);
         uint64_t bytes = 0;
         int r = preflight_container(w, reterr);
 

@@ -93,6 +93,21 @@ static bool stands_on_wrong(const struct plan *plan, const enum step_state *stat
         return false;
 }
 
+/*
+ * Where a wave stands or falls together, what is not committed goes back with the first that went wrong: its own wave
+ * from behind its fences, and the candidates of later waves, which are not begun any more. A person decides about the
+ * rest.
+ */
+static bool all_fall(const struct plan *plan, const enum step_state *states)
+{
+        if (plan->on_failure != ON_FAILURE_ROLLBACK_WAVE)
+                return false;
+        for (size_t i = 0; i < plan->n_steps; i++)
+                if (plan->steps[i].container && went_wrong(plan, states, plan->steps[i].container))
+                        return true;
+        return false;
+}
+
 /* Whether policy stops before a pending step because of what happened elsewhere in the run. */
 static bool is_stopped(const struct plan *plan, const enum step_state *states, const infra_estate *estate, const struct step *s)
 {
@@ -102,12 +117,6 @@ static bool is_stopped(const struct plan *plan, const enum step_state *states, c
                 return true;
         if (s->container && plan->kind == PLAN_APPLY && stands_on_wrong(plan, states, estate, s->container))
                 return true;
-        if (plan->on_failure != ON_FAILURE_ROLLBACK_WAVE)
-                return false;
-        /* What has not begun stays as it is; a person decides about the rest. */
-        for (size_t i = 0; i < plan->n_steps; i++)
-                if (plan->steps[i].container && went_wrong(plan, states, plan->steps[i].container))
-                        return true;
         return false;
 }
 
@@ -202,21 +211,8 @@ static size_t busy_in(const struct scene *s, bool beside)
         return n;
 }
 
-/*
- * Where a wave stands or falls together, what is not committed goes back with the first that went wrong: its own wave
- * from behind its fences, and the candidates of later waves, which are not begun any more.
- */
-static bool falls_with_others(const struct scene *s)
-{
-        if (s->plan->on_failure != ON_FAILURE_ROLLBACK_WAVE)
-                return false;
-        for (size_t i = 0; i < s->plan->n_steps; i++)
-                if (s->plan->steps[i].container && went_wrong(s->plan, s->states, s->plan->steps[i].container))
-                        return true;
-        return false;
-}
-
-static bool is_turning_back(const struct scene *s, const char *container)
+/* @fall: see all_fall(). */
+static bool is_turning_back(const struct scene *s, const char *container, bool fall)
 {
         enum standing standing = standing_of(s->plan, s->states, container);
 
@@ -224,17 +220,17 @@ static bool is_turning_back(const struct scene *s, const char *container)
                 return true;
         if (!container || standing != STANDING_RUNNING)
                 return false;
-        return s->control == CONTROL_ABORT || falls_with_others(s);
+        return fall || s->control == CONTROL_ABORT;
 }
 
 /* Back first, from the last step to the first: the old service before any new one. */
-static bool choose_undo(const struct scene *s, struct choice *ret)
+static bool choose_undo(const struct scene *s, bool fall, struct choice *ret)
 {
         for (size_t i = s->plan->n_steps; i-- > 0;) {
                 const char *container = s->plan->steps[i].container;
                 bool last = true;
 
-                if (!is_open(s->states[i]) || !is_turning_back(s, container) || busy_of(s, container) > 0)
+                if (!is_open(s->states[i]) || !is_turning_back(s, container, fall) || busy_of(s, container) > 0)
                         continue;
                 for (size_t k = i + 1; k < s->plan->n_steps; k++)
                         last = last && !(is_open(s->states[k]) && same(s->plan->steps[k].container, container));
@@ -276,7 +272,7 @@ static bool is_held(const struct scene *s, const struct step *step)
 }
 
 /* ret_held: a step was only not begun because of a pause. */
-static bool choose_do(const struct scene *s, struct choice *ret, bool *ret_held)
+static bool choose_do(const struct scene *s, bool fall, struct choice *ret, bool *ret_held)
 {
         for (size_t i = 0; i < s->plan->n_steps; i++) {
                 const struct step *step = &s->plan->steps[i];
@@ -288,7 +284,7 @@ static bool choose_do(const struct scene *s, struct choice *ret, bool *ret_held)
                 }
                 if (s->states[i] != STEP_STATE_PENDING)
                         continue;
-                if (s->control == CONTROL_ABORT || is_stopped(s->plan, s->states, s->estate, step)) {
+                if (fall || s->control == CONTROL_ABORT || is_stopped(s->plan, s->states, s->estate, step)) {
                         ret->kind = CHOICE_LEAVE;
                         return true;
                 }
@@ -307,9 +303,9 @@ static bool choose_do(const struct scene *s, struct choice *ret, bool *ret_held)
 struct choice choose(const struct scene *s)
 {
         struct choice c = {};
-        bool held = false;
+        bool fall = all_fall(s->plan, s->states), held = false;
 
-        if (choose_undo(s, &c) || choose_do(s, &c, &held))
+        if (choose_undo(s, fall, &c) || choose_do(s, fall, &c, &held))
                 return c;
         if (busy_in(s, true) + busy_in(s, false) > 0)
                 return (struct choice){ .kind = CHOICE_WAIT };

@@ -27,13 +27,19 @@ struct guest guest_of(struct work *w)
         return (struct guest){ .run = run, .userdata = w, .rootfs = w->rootfs };
 }
 
+struct package_sources sources_of(const struct host *h, const char *release)
+{
+        return (struct package_sources){
+                .release = release, .mirror = h->mirror, .security_mirror = h->security_mirror, .proxy = h->proxy,
+                .rules = h->third_party, .n_rules = h->n_third_party,
+        };
+}
+
 int change_upgrade_act(struct work *w, infra_error **reterr)
 {
         enum { LIMIT_MS = 2 * 60 * 60 * 1000 };
         const struct host *h = &w->estate->host;
-        struct package_sources sources = {
-                .release = w->step->release, .mirror = h->mirror, .security_mirror = h->security_mirror, .proxy = h->proxy,
-        };
+        struct package_sources sources = sources_of(h, w->step->release);
         struct guest guest = guest_of(w);
         /* After a crash the container may be down: the step stands on its own. */
         int r = power_start_act(w, reterr);

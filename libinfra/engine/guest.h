@@ -6,3 +6,5 @@
 
 /* The running container as packages see it; @w must outlive it. */
 struct guest guest_of(struct work *w);
+/* Where packages of a release come from, as the policy says. */
+struct package_sources sources_of(const struct host *h, const char *release);

@@ -176,10 +176,18 @@ static int tap_open(void *userdata, infra_error **reterr)
         struct tap *t = userdata;
         const struct host *h = &t->seal->estate.host;
         _cleanup_free_ char *directory = path_join("%s/cache/packages", h->storage_path);
-        const char *origins[] = { h->mirror, h->security_mirror && *h->security_mirror ? h->security_mirror : NULL, NULL };
+        _cleanup_free_ const char **origins = calloc(h->n_third_party + 3, sizeof(char *));
         struct depot_options options = { .directory = directory, .proxy = h->proxy, .origins = origins };
+        size_t n = 0;
 
-        return directory ? depot_start(t->listener, &options, &t->depot, reterr) : infra_error_oom(reterr);
+        if (!directory || !origins)
+                return infra_error_oom(reterr);
+        origins[n++] = h->mirror;
+        if (h->security_mirror && *h->security_mirror)
+                origins[n++] = h->security_mirror;
+        for (size_t i = 0; i < h->n_third_party; i++)
+                origins[n++] = h->third_party[i].to ? h->third_party[i].to : h->third_party[i].uri;
+        return depot_start(t->listener, &options, &t->depot, reterr);
 }
 
 static void tap_done(struct tap *t)
@@ -197,13 +205,14 @@ static int hops(struct seal *s, const struct guest *guest, const char *proxy, co
 
         json_object_set_new(result, "hops", list);
         while (!streq(hop, to)) {
-                struct package_sources sources = { .mirror = h->mirror, .security_mirror = h->security_mirror, .proxy = proxy };
+                struct package_sources sources;
                 int r;
 
                 hop = release_next(hop);
                 if (!hop)
                         return infra_error_set(reterr, -EINVAL, "there is no way from %s to %s", from, to);
-                sources.release = hop;
+                sources = sources_of(h, hop);
+                sources.proxy = proxy;
                 work_say(s->work, "%s: to %s", s->work->container->name, hop);
                 r = package_switch(guest, &sources, reterr);
                 if (r >= 0)

@@ -42,6 +42,13 @@ void conffile_done(struct conffile *c)
         free(c->text);
 }
 
+void source_rule_done(struct source_rule *s)
+{
+        free(s->uri);
+        free(s->to);
+        free(s->suite);
+}
+
 static void services_done(struct service *services, size_t n)
 {
         for (size_t i = 0; i < n; i++)
@@ -92,6 +99,9 @@ void upgrade_done(struct upgrade *u)
 void host_done(struct host *h)
 {
         services_done(h->services, h->n_services);
+        for (size_t i = 0; i < h->n_third_party; i++)
+                source_rule_done(&h->third_party[i]);
+        free(h->third_party);
         free(h->resolvers);
         free(h->name);
         free(h->release);

@@ -184,6 +184,14 @@ struct upgrade {
         struct span span;
 };
 
+/* What becomes of a package source that is not Debian's own when a release is switched: it stays, or is mapped. */
+struct source_rule {
+        char *uri;   /* as it stands in the container */
+        char *to;    /* address instead, or NULL */
+        char *suite; /* suite instead; "release": that of the release reached; NULL: as it is */
+        struct span span;
+};
+
 enum storage_backend {
         STORAGE_BTRFS,
         STORAGE_DIR,
@@ -202,6 +210,8 @@ struct host {
         char *mirror;               /* default http://deb.debian.org/debian */
         char *security_mirror;      /* default http://deb.debian.org/debian-security; "" = none */
         char *proxy;                /* http proxy for packages, or NULL */
+        struct source_rule *third_party;
+        size_t n_third_party;
         struct address *resolvers;
         size_t n_resolvers;
         struct service *services;   /* of the host itself */
@@ -267,6 +277,7 @@ void service_done(struct service *s);
 void connection_done(struct connection *c);
 void write_rule_done(struct write_rule *w);
 void conffile_done(struct conffile *c);
+void source_rule_done(struct source_rule *s);
 void container_done(struct container *c);
 void zone_done(struct zone *z);
 void upgrade_done(struct upgrade *u);

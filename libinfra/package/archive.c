@@ -69,6 +69,19 @@ enum archive archive_of(const char *uri, const struct package_sources *to)
         return ARCHIVE_FOREIGN;
 }
 
+const struct source_rule *archive_rule(const char *uri, const struct package_sources *to)
+{
+        for (size_t i = 0; i < to->n_rules; i++)
+                if (same_address(uri, to->rules[i].uri) || (to->rules[i].to && same_address(uri, to->rules[i].to)))
+                        return &to->rules[i];
+        return NULL;
+}
+
+const char *rule_suite(const struct source_rule *rule, const struct package_sources *to)
+{
+        return rule->suite && streq(rule->suite, "release") ? to->release : rule->suite;
+}
+
 const char *archive_mirror(enum archive a, const struct package_sources *to)
 {
         return a == ARCHIVE_SECURITY ? to->security_mirror : to->mirror;

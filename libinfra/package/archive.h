@@ -16,6 +16,10 @@ enum archive {
 
 /* Which archive an address is, with those of @to taken as Debian's. */
 enum archive archive_of(const char *uri, const struct package_sources *to);
+/* The rule for an address that is not Debian's own (or is what a rule made of one); NULL: none. */
+const struct source_rule *archive_rule(const char *uri, const struct package_sources *to);
+/* What a rule says the suite shall be; NULL: as it is. */
+const char *rule_suite(const struct source_rule *rule, const struct package_sources *to);
 /* The address to use for an archive of @to; NULL = the one that stands there. "" = there is none. */
 const char *archive_mirror(enum archive a, const struct package_sources *to);
 

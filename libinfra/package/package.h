@@ -27,11 +27,15 @@ struct guest {
         const char *rootfs; /* of the guest, seen from the host; files are opened beneath it without following links out */
 };
 
+struct source_rule; /* estate/estate.h */
+
 struct package_sources {
         const char *release;
         const char *mirror;
         const char *security_mirror; /* "" = none: security entries are disabled */
         const char *proxy;           /* or NULL */
+        const struct source_rule *rules; /* of sources that are not Debian's own */
+        size_t n_rules;
 };
 
 /* VERSION_CODENAME of etc/os-release beneath the root, allocated. */
@@ -40,7 +44,7 @@ int package_release(const char *rootfs, char **ret, infra_error **reterr);
 /*
  * Points the root's own Debian sources (one-line and deb822, suites and -updates/-security/-backports/
  * -proposed-updates) to the release and to the mirrors of @to (a mirror of NULL: the address that stands
- * there). Entries that are not Debian's, or have no counterpart in the release (sid, a newer release), are
+ * there). Entries that are not Debian's are treated as @to's rules say; those without a rule, and those that have no counterpart in the release (sid, a newer release), are
  * disabled with a note that begins with "# infra: ". When nothing of Debian's own is left, sources.list gets
  * the release. Old files are kept as *.before-<release>, the first of them for good. Idempotent, and to be
  * called again after a run that was killed. -EINVAL: unknown release, or a source that is no regular file.

@@ -67,14 +67,14 @@ int package_conffiles(const struct guest *g, struct strlist *ret, infra_error **
         return 0;
 }
 
-struct conffile {
+struct settling {
         int dir;
         const char *name;
         char dist[256];
         char before[256];
 };
 
-static int conffile_keep(const struct conffile *c)
+static int conffile_keep(const struct settling *c)
 {
         _cleanup_free_ char *text = NULL;
 
@@ -83,7 +83,7 @@ static int conffile_keep(const struct conffile *c)
         return root_replace(c->dir, c->before, c->name, text);
 }
 
-static int conffile_settle(const struct conffile *c, const char *use, const char *text)
+static int conffile_settle(const struct settling *c, const char *use, const char *text)
 {
         bool brought = path_exists(c->dir, c->dist);
         int r = 0;
@@ -105,7 +105,7 @@ int package_conffile_settle(const struct guest *g, const char *path, const char 
         _cleanup_close_ int root = root_open(g->rootfs, reterr), dir = -1;
         const char *slash = strrchr(path, '/');
         _cleanup_free_ char *parent = slash ? strndup(path, (size_t)(slash - path)) : NULL;
-        struct conffile c = { .name = slash ? slash + 1 : path };
+        struct settling c = { .name = slash ? slash + 1 : path };
         int r;
 
         if (root < 0)

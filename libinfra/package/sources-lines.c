@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "estate/estate.h"
 #include "package/archive.h"
 #include "package/sources.h"
 
@@ -108,6 +109,7 @@ static int line_rewrite(const char *text, struct line *l, const struct package_s
                         bool *debian)
 {
         _cleanup_free_ char *uri = NULL, *suite = NULL;
+        const struct source_rule *rule;
         enum archive archive;
 
         if (!line_parse(text, l)) {
@@ -121,7 +123,15 @@ static int line_rewrite(const char *text, struct line *l, const struct package_s
         archive = archive_of(uri, to);
         if (archive != ARCHIVE_FOREIGN)
                 return debian_rewrite(text, l, archive, suite, to, e, debian);
-        line_disable(l, to->release, "not Debian's own", e);
+        rule = archive_rule(uri, to);
+        if (!rule) {
+                line_disable(l, to->release, "not Debian's own", e);
+                return 0;
+        }
+        if (rule->to)
+                word_set(text, &l->uri, rule->to, e);
+        if (rule->suite)
+                word_set(text, &l->suite, rule_suite(rule, to), e);
         return 0;
 }
 

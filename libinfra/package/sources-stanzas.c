@@ -10,6 +10,7 @@
 #include <strings.h>
 
 #include "base/array.h"
+#include "estate/estate.h"
 #include "package/archive.h"
 #include "package/sources.h"
 
@@ -217,7 +218,7 @@ static int suites_map(const char *text, const struct words *w, enum archive arch
         return known;
 }
 
-/* One mirror in the place of all addresses. */
+/* One word in the place of all: a mirror of the addresses. */
 static int mirror_set(const char *text, const struct words *w, const char *mirror, struct edits *e)
 {
         _cleanup_free_ char **values = calloc(w->n, sizeof(*values)), *copy = strdup(mirror);
@@ -258,6 +259,33 @@ static int suites_rewrite(const char *text, const struct stanza *s, enum archive
         return 0;
 }
 
+/* The rule for all its addresses; NULL when there is none, or not one for all. */
+static const struct source_rule *stanza_rule(const char *text, const struct stanza *s, const struct package_sources *to)
+{
+        const struct words *w = &s->fields[FIELD_URIS];
+        const struct source_rule *rule = NULL;
+
+        for (size_t i = 0; i < w->n; i++) {
+                _cleanup_free_ char *uri = token_text(text, &w->items[i]);
+                const struct source_rule *own = uri ? archive_rule(uri, to) : NULL;
+
+                if (!own || (rule && own != rule))
+                        return NULL;
+                rule = own;
+        }
+        return rule;
+}
+
+static int rule_apply(const char *text, const struct stanza *s, const struct source_rule *rule, const struct package_sources *to,
+                      struct edits *e)
+{
+        int r = rule->to ? mirror_set(text, &s->fields[FIELD_URIS], rule->to, e) : 0;
+
+        if (r >= 0 && rule->suite)
+                r = mirror_set(text, &s->fields[FIELD_SUITES], rule_suite(rule, to), e);
+        return MIN(r, 0);
+}
+
 static int stanza_rewrite(const char *text, const struct stanza *s, const struct package_sources *to, struct edits *e,
                           bool *debian)
 {
@@ -270,7 +298,11 @@ static int stanza_rewrite(const char *text, const struct stanza *s, const struct
         }
         archive = stanza_archive(text, s, to);
         if (archive == ARCHIVE_FOREIGN || values.n == 0) {
+                const struct source_rule *rule = values.n ? stanza_rule(text, s, to) : NULL;
+
                 values.n = 0;
+                if (rule)
+                        return rule_apply(text, s, rule, to, e);
                 stanza_disable(s, to->release, "not Debian's own", e);
                 return 0;
         }

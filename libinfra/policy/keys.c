@@ -30,10 +30,18 @@ static const struct key storage_keys[] = {
 };
 const struct table storage_table = { TABLE("storage", storage_keys, struct host) };
 
+static const struct key source_rule_keys[] = {
+        { "uri", VALUE_URL, AT(struct source_rule, uri), .flags = KEY_REQUIRED, .doc = "address of a package source that is not Debian's own" },
+        { "to", VALUE_URL, AT(struct source_rule, to), .doc = "address instead; default: as it is" },
+        { "suite", VALUE_TEXT, AT(struct source_rule, suite), .doc = "suite instead; release: that of the release reached; default: as it is" },
+};
+const struct table source_rule_table = { TABLE("third-party source", source_rule_keys, struct source_rule), SPAN(struct source_rule, span) };
+
 static const struct key packages_keys[] = {
         { "mirror", VALUE_URL, AT(struct host, mirror), .doc = "Debian mirror, default http://deb.debian.org/debian" },
         { "security-mirror", VALUE_URL, AT(struct host, security_mirror), .doc = "default http://deb.debian.org/debian-security" },
         { "proxy", VALUE_URL, AT(struct host, proxy), .doc = "http proxy for packages, reachable from the containers" },
+        { "third-party", VALUE_MAPPINGS, LIST(struct host, third_party), .table = &source_rule_table, .doc = "package sources not Debian's own that stay through an upgrade; others are disabled with a note" },
 };
 const struct table packages_table = { TABLE("packages", packages_keys, struct host) };
 

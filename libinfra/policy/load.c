@@ -123,6 +123,8 @@ static void own_spans(infra_estate *e)
 {
         own_span(e, &e->host.span);
         own_services(e, e->host.services, e->host.n_services);
+        for (size_t i = 0; i < e->host.n_third_party; i++)
+                own_span(e, &e->host.third_party[i].span);
         for (size_t i = 0; i < e->n_zones; i++)
                 own_span(e, &e->zones[i].span);
         for (size_t i = 0; i < e->n_containers; i++)

@@ -93,7 +93,7 @@ void value_read(struct reader *r, const struct key *k, const struct node *n, voi
 /* The tables, one a file kind and one a mapping within. */
 extern const struct table host_table, zones_table, container_table, upgrade_table, profile_table;
 extern const struct table bridge_table, storage_table, packages_table, ids_table, console_table, zone_table, addresses_table,
-        service_table, probe_table, connection_table, window_table, write_rule_table, conffile_table;
+        service_table, probe_table, connection_table, window_table, write_rule_table, conffile_table, source_rule_table;
 
 /* The JSON Schema of a file kind, allocated text; NULL when memory is out. */
 char *schema_text(const struct table *t);

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "estate/estate.h"
 #include "package/package.h"
 #include "package/sources.h"
 
@@ -389,9 +390,42 @@ static void test_word_soup(void **state UNUSED)
         }
 }
 
+/* What is not Debian's own stays, moves or follows the release where a rule says so, over one hop and the next. */
+static void third_party_sources_follow_their_rules(void **state)
+{
+        static const struct source_rule rules[] = {
+                { .uri = (char *)"http://kept.example.org/apt" },
+                { .uri = (char *)"http://old.example.org/debian/", .to = (char *)"http://new.example.org/debian", .suite = (char *)"release" },
+        };
+        static const char lines[] = "deb http://kept.example.org/apt ./\n"
+                                    "deb [signed-by=/k.gpg] http://old.example.org/debian bullseye main # ours\n"
+                                    "deb http://other.example.org/x stable main\n";
+        static const char stanzas[] = "Types: deb\nURIs: http://old.example.org/debian\nSuites: bullseye\nComponents: main\nSigned-By: /k.gpg\n\n"
+                                      "Types: deb\nURIs: http://kept.example.org/apt\nSuites: ./\n";
+        struct package_sources to = { .release = "bookworm", .mirror = "http://deb.debian.org/debian", .rules = rules, .n_rules = 2 };
+        _cleanup_free_ char *first = NULL, *second = NULL, *third = NULL, *fourth = NULL;
+        bool debian;
+
+        (void)state;
+        assert_int_equal(sources_rewrite_lines(lines, &to, &first, &debian), 0);
+        assert_non_null(strstr(first, "deb http://kept.example.org/apt ./\n"));
+        assert_non_null(strstr(first, "deb [signed-by=/k.gpg] http://new.example.org/debian bookworm main # ours\n"));
+        assert_non_null(strstr(first, "# deb http://other.example.org/x stable main"));
+        to.release = "trixie";
+        assert_int_equal(sources_rewrite_lines(first, &to, &second, &debian), 0);
+        assert_non_null(strstr(second, "deb [signed-by=/k.gpg] http://new.example.org/debian trixie main # ours\n"));
+        assert_int_equal(sources_rewrite_stanzas(stanzas, &to, &third, &debian), 0);
+        assert_string_equal(third, "Types: deb\nURIs: http://new.example.org/debian\nSuites: trixie\nComponents: main\nSigned-By: /k.gpg\n\n"
+                                   "Types: deb\nURIs: http://kept.example.org/apt\nSuites: ./\n");
+        assert_int_equal(sources_rewrite_stanzas(third, &to, &fourth, &debian), 0);
+        assert_string_equal(fourth, third);
+        assert_false(debian);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(third_party_sources_follow_their_rules),
                 cmocka_unit_test(test_golden),       cmocka_unit_test(test_links),    cmocka_unit_test(test_directory_link),
                 cmocka_unit_test(test_link_inside),  cmocka_unit_test(test_odd_files), cmocka_unit_test(test_owner),
                 cmocka_unit_test(test_resume),       cmocka_unit_test(test_refusals), cmocka_unit_test(test_word_removal), cmocka_unit_test(test_word_soup),
