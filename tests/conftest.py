@@ -8,7 +8,9 @@ import sys
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "host"))
+# Tests share helpers across their directories.
+for directory in ("fault", "integration", "host"):
+    sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / directory))
 
 import estates  # noqa: E402
 import infrahost  # noqa: E402
