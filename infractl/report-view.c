@@ -176,7 +176,7 @@ static void print_prepared(const struct terminal *t, const char *name, const jso
                 return;
         printf("\n  %s:\n", name);
         print_list(t, "packages removed", value_list(prepared, "removed"));
-        print_list(t, "units that failed in the rehearsal", value_list(prepared, "failed_units"));
+        print_list(t, "units that failed in the rehearsal, for want of a network", value_list(prepared, "failed_units"));
         json_array_foreach (conffiles, i, f)
                 printf("    %s: changed by both sides, %s\n", value_text(f, "path"),
                        streq(value_text(f, "use"), "new")      ? "the package's is used"

@@ -45,16 +45,19 @@ static bool failed_before(const struct work *w, const char *unit)
 
 static int compare_units(struct seal *s, json_t *result, infra_error **reterr)
 {
-        json_t *now = json_object_get(s->ghost.result, "failed_units"), *unit;
+        json_t *now = json_object_get(s->ghost.result, "failed_units"), *unit, *newly = json_array();
         _cleanup_str_ struct str worse = {};
         size_t i;
 
-        json_object_set(result, "failed_units", now);
+        json_object_set_new(result, "failed_units", newly);
         json_array_foreach(now, i, unit) {
                 const char *name = json_string_value(unit);
 
                 work_say(s->work, "failed unit: %s%s", name, failed_before(s->work, name) ? " (as before)" : "");
-                if (!failed_before(s->work, name) && !may_fail(name))
+                if (failed_before(s->work, name))
+                        continue;
+                json_array_append(newly, unit);
+                if (!may_fail(name))
                         str_add(&worse, "%s%s", worse.length ? ", " : "", name);
         }
         if (worse.length)

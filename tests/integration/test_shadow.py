@@ -66,6 +66,14 @@ def turned_back(host, client, *words, outage=False, timeout=200):
     return c
 
 
+def wait_paused(host, limit=30):
+    deadline = time.monotonic() + limit
+    while host.json("runs", "--limit", "1")["runs"][0]["state"] == "running":
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert host.json("runs", "--limit", "1")["runs"][0]["state"] == "paused"
+
+
 @contextlib.contextmanager
 def edited(path, old, new):
     """A policy file that says something else meanwhile."""
@@ -196,10 +204,7 @@ def test_drift_conflict(host, client):
     host.infractl("upgrade", UPGRADE, "--yes", "--detach", "--pause-before", "cut-over")
     host.wait_step("rehearse", "done", limit=150)
     sh(host, "echo 'changed by hand' >> /etc/debian_version; echo harmless > /etc/harmless; echo line >> /var/log/mine.log")
-    deadline = time.monotonic() + 20
-    while host.json("runs", "--limit", "1")["runs"][0]["state"] != "paused":
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    wait_paused(host)
     assert host.container(NAME)["fence"] == "open"
     result = host.infractl("resume", check=False, timeout=100)
     assert result.returncode == 6, result.stdout
@@ -226,6 +231,22 @@ def test_abort_while_it_is_prepared(host, client):
     serves_as_before(host, client)
 
 
+@pytest.mark.limit(200)
+def test_without_infrad(host, client):
+    """Paused and aborted by processes of their own, each of which takes the run up where the last one left it."""
+    host.stop_daemon()
+    try:
+        paused = host.infractl("--local", "upgrade", UPGRADE, "--yes", "--pause-before", "cut-over", check=False, timeout=150)
+        assert paused.returncode == 7 and "infractl resume" in paused.stdout, paused.stdout
+        assert "is under way" in host.infractl("--local", "restart", NAME, check=False).stdout
+        aborted = host.infractl("--local", "abort", check=False, timeout=60)
+        assert aborted.returncode == 6, aborted.stdout
+    finally:
+        host.start_daemon()
+    nothing_left(host)
+    serves_as_before(host, client)
+
+
 @pytest.mark.limit(300)
 def test_shadow(host, client):
     """What was written meanwhile comes along; the service is away for a moment."""
@@ -233,8 +254,7 @@ def test_shadow(host, client):
     host.infractl("upgrade", UPGRADE, "--yes", "--detach", "--pause-before", "cut-over")
     host.wait_step("rehearse", "done", limit=150)
     sh(host, "echo of-the-last-minute > /root/witness; echo line >> /var/log/mine.log; rm /root/gone; echo x > /var/cache/junk")
-    while host.json("runs", "--limit", "1")["runs"][0]["state"] != "paused":
-        time.sleep(0.05)
+    wait_paused(host)
     result = host.infractl("resume", timeout=100)
     c = only_result(host)
     assert c["result"] == "committed", result.stdout

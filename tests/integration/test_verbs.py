@@ -179,7 +179,7 @@ def test_show_json(host):
     has(c["services"][0], {"port": str, "from": list, "public_port": int, "probe": str, "where": str})
     assert c["services"][0]["port"] == "7000/tcp" and c["services"][0]["from"] == ["any"] and c["services"][0]["probe"] == "tcp"
     assert [v["path"] for v in c["volumes"]] == [estates.VOLUME]
-    has(c["generations"][0], {"number": int, "parent": int, "release": str, "state": str, "run": str, "created_wall": int})
+    has(c["generations"][0], {"number": int, "parent": int, "release": str, "state": str, "run": str, "created_wall": int, "until_wall": int})
     assert [(g["number"], g["state"]) for g in c["generations"]] == [(1, "live")]
 
 
@@ -195,7 +195,7 @@ def test_runs_and_report_json(host):
     for s in first["steps"] + [s for c in first["containers"] for s in c["steps"]]:
         has(s, STEP)
     for c in first["containers"]:
-        has(c, {"name": str, "result": str, "error": str, "outage_ms": int, "outage_forecast_ms": int, "services": list,
+        has(c, {"name": str, "result": str, "error": str, "outage_ms": int, "outage_forecast_ms": int, "services": list, "prepared": dict,
                 "steps": list})
     assert {"bridge", "idmap", "firewall"} == {s["kind"] for s in first["steps"]}
     assert host.infractl("report", "9999", check=False).returncode == 5
@@ -205,7 +205,7 @@ def test_plan_json_is_the_same_twice_and_does_nothing(host):
     runs = host.json("runs")
     one, two = host.json("plan", "trixie"), host.json("plan", "trixie")
     assert one == two
-    has(one, {"plan": dict, "forecast_ms": int, "outages": list, "firewall_diff": str})
+    has(one, {"plan": dict, "forecast_ms": int, "outages": list, "firewall_diff": str, "price": type(None)})
     kinds = [s["kind"] for s in one["plan"]["steps"]]
     assert kinds == ["preflight", "baseline", "fence", "halt", "snapshot", "clone", "exchange", "boot", "upgrade", "check",
                      "restart", "gate", "commit"]
