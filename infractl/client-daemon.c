@@ -193,14 +193,11 @@ static int daemon_ask(struct client *c, const struct question *q, char **ret_jso
         return *ret_json ? 0 : infra_error_oom(reterr);
 }
 
-static int daemon_begin(struct client *c, const struct change *change, int64_t *ret_run, infra_error **reterr)
+/* A call that answers with a run; @r: what making the message came to. */
+static int call_run(struct client *c, sd_bus_message *m, int r, int64_t *ret_run, infra_error **reterr)
 {
-        CLEANUP(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
-        int r = message(c, "Begin", &m);
+        CLEANUP(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
 
-        if (r >= 0)
-                r = sd_bus_message_append(m, "ssbss", change->kind, change->subject, (int)change->restore_volumes,
-                                          change->digest, change->control);
         if (r < 0)
                 return infra_error_set(reterr, r, "cannot ask infrad: %s", strerror(-r));
         r = call(c, m, &reply, reterr);
@@ -210,20 +207,25 @@ static int daemon_begin(struct client *c, const struct change *change, int64_t *
         return r < 0 ? infra_error_set(reterr, -EPROTO, "infrad answered something else than a run number") : 0;
 }
 
+static int daemon_begin(struct client *c, const struct change *change, int64_t *ret_run, infra_error **reterr)
+{
+        CLEANUP(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        int r = message(c, "Begin", &m);
+
+        if (r >= 0)
+                r = sd_bus_message_append(m, "ssbss", change->kind, change->subject, (int)change->restore_volumes,
+                                          change->digest, change->control);
+        return call_run(c, m, r, ret_run, reterr);
+}
+
 static int daemon_control(struct client *c, const char *what, int64_t *ret_run, infra_error **reterr)
 {
-        CLEANUP(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
+        CLEANUP(sd_bus_message_unrefp) sd_bus_message *m = NULL;
         int r = message(c, "Control", &m);
 
         if (r >= 0)
                 r = sd_bus_message_append(m, "s", what);
-        if (r < 0)
-                return infra_error_set(reterr, r, "cannot ask infrad: %s", strerror(-r));
-        r = call(c, m, &reply, reterr);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_read(reply, "x", ret_run);
-        return r < 0 ? infra_error_set(reterr, -EPROTO, "infrad answered something else than a run number") : 0;
+        return call_run(c, m, r, ret_run, reterr);
 }
 
 /* infrad does that by itself. */

@@ -114,7 +114,9 @@ void progress_done(struct progress *p)
 
 void progress_message(struct progress *p, const json_t *message)
 {
-        if (value_number(message, "number") > 0)
+        if (streq(value_text(message, "step_state"), "pending") && value_number(message, "number") > 0)
+                progress_say(p, "%s: %s", value_text(message, "container"), value_text(message, "text"));
+        else if (value_number(message, "number") > 0)
                 change_step(p, value_number(message, "number"), value_text(message, "step_state"),
                             value_text(message, "text"));
         else if (*value_text(message, "text") && streq(value_text(message, "state"), "paused"))

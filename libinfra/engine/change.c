@@ -55,13 +55,10 @@ int change_preflight_act(struct work *w, infra_error **reterr)
         enum { MIRROR_TIMEOUT_MS = 20000 };
         const struct host *h = &w->estate->host;
         struct package_sources sources = sources_of(h, w->step->release);
-        uint64_t bytes = 0;
         int r = preflight_container(w, reterr);
 
         if (r >= 0)
-                r = storage_forecast(w->storage, w->container->name, &bytes, reterr);
-        if (r >= 0)
-                r = storage_require(w->storage, bytes, reterr);
+                r = work_require_space(w, reterr);
         if (r >= 0)
                 r = package_mirror_check(&sources, MIRROR_TIMEOUT_MS, reterr);
         return r;
@@ -188,16 +185,11 @@ static int copy_progress(void *userdata, uint64_t done, uint64_t total)
 int change_clone_act(struct work *w, infra_error **reterr)
 {
         const struct step *s = w->step;
-        uint64_t bytes = 0;
         char tag[32];
         int r = require_stopped(w, reterr);
 
         if (r >= 0)
-                r = work_storage(w, reterr);
-        if (r >= 0)
-                r = storage_forecast(w->storage, s->container, &bytes, reterr);
-        if (r >= 0)
-                r = storage_require(w->storage, bytes, reterr);
+                r = work_require_space(w, reterr);
         if (r < 0)
                 return r;
         run_tag(w->run, tag);

@@ -33,6 +33,8 @@ struct work {
 int work_storage(struct work *w, infra_error **reterr);
 /* The generations of the step's container, whichever backend keeps them. */
 int work_generations(struct work *w, struct generations *ret, infra_error **reterr);
+/* The storage, opened, with room for what the container may take; -ENOSPC otherwise. */
+int work_require_space(struct work *w, infra_error **reterr);
 /* Whether volume @i of the container is made; one that only the policy knows is still a part of the root. */
 bool work_has_volume(const struct work *w, size_t i);
 /* Paths of those that are made. */

@@ -93,6 +93,16 @@ int work_generations(struct work *w, struct generations *ret, infra_error **rete
         return r < 0 ? r : storage_generations(w->storage, w->container->name, ret, reterr);
 }
 
+int work_require_space(struct work *w, infra_error **reterr)
+{
+        uint64_t bytes = 0;
+        int r = work_storage(w, reterr);
+
+        if (r >= 0)
+                r = storage_forecast(w->storage, w->container->name, &bytes, reterr);
+        return r < 0 ? r : storage_require(w->storage, bytes, reterr);
+}
+
 bool work_has_volume(const struct work *w, size_t i)
 {
         return storage_volume_is_made(w->storage, w->container->name, w->container->volumes[i].path);

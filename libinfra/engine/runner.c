@@ -275,11 +275,14 @@ static int in_window(struct runner *r, size_t i, infra_error **reterr)
         int64_t wait = window_wait(r->plan, i, clock_wall_ms(), reterr);
         int x;
 
-        if (wait <= 0)
+        if (wait <= 0 || r->plan->steps[i].kind != STEP_FENCE)
                 return wait < 0 ? (int)wait : 1;
         if (r->window_source)
                 return 0;
         report(r, RUN_RUNNING, &r->plan->steps[i], STEP_STATE_PENDING, "waiting for the window");
+        x = journal_event(r->journal, r->run, r->plan->steps[i].container, "waiting for the window", reterr);
+        if (x < 0)
+                return x;
         x = sd_event_add_time(r->event, &r->window_source, CLOCK_REALTIME, (uint64_t)r->plan->window_start_ms * 1000,
                               WINDOW_ACCURACY_US, on_window, r);
         return x < 0 ? infra_error_set(reterr, x, "cannot wait for the window: %s", strerror(-x)) : 0;
@@ -288,12 +291,14 @@ static int in_window(struct runner *r, size_t i, infra_error **reterr)
 /* 1: begun or failed, choose again; 0: not yet. */
 static int begin(struct runner *r, size_t i, bool undo, infra_error **reterr)
 {
+        enum step_kind kind = r->plan->steps[i].kind;
         _cleanup_error_ infra_error *late = NULL;
         int x = 1;
 
         if (is_worn_out(r, i, undo))
                 return step_failed(r, i, undo, "interrupted again and again", 0, reterr) < 0 ? -EIO : 1;
-        if (!undo && r->plan->steps[i].kind == STEP_FENCE && r->states[i] == STEP_STATE_PENDING)
+        /* A preparation that would be in vain is not begun either. */
+        if (!undo && r->states[i] == STEP_STATE_PENDING && (kind == STEP_FENCE || kind == STEP_PREFLIGHT))
                 x = in_window(r, i, &late);
         if (x == -ETIME)
                 x = step_failed(r, i, undo, infra_error_message(late), 0, reterr);

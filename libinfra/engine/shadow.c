@@ -80,13 +80,8 @@ static int shadow_drop(struct work *w, infra_error **reterr)
 
 int shadow_clone_act(struct work *w, infra_error **reterr)
 {
-        uint64_t bytes = 0;
-        int r = work_storage(w, reterr);
+        int r = work_require_space(w, reterr);
 
-        if (r >= 0)
-                r = storage_forecast(w->storage, w->container->name, &bytes, reterr);
-        if (r >= 0)
-                r = storage_require(w->storage, bytes, reterr);
         return r < 0 ? r : shadow_make(w, reterr);
 }
 

@@ -5,12 +5,11 @@
  * the step that made it; what a crash left is deleted by the next.
  */
 
-#include <errno.h>
 #include <stdio.h>
 
 #include "base/fd.h"
-#include "storage/generation.h"
 #include "storage/place.h"
+#include "storage/written.h"
 
 static int scratch_clone(struct storage *s, const char *container, const char *from, const char *name, char **ret,
                          infra_error **reterr)
@@ -37,17 +36,10 @@ static int scratch_clone(struct storage *s, const char *container, const char *f
 int storage_scratch_generation(struct storage *s, const char *container, unsigned number, unsigned use, char **ret,
                                infra_error **reterr)
 {
-        _cleanup_generations_ struct generations all = {};
-        _cleanup_free_ char *name = path_join("%u-root", use);
-        const struct generation *g;
-        int r = storage_generations(s, container, &all, reterr);
+        _cleanup_free_ char *name = path_join("%u-root", use), *tree = NULL;
+        int r = name ? generation_tree(s, container, number, &tree, reterr) : infra_error_oom(reterr);
 
-        if (r < 0)
-                return r;
-        g = generations_find(&all, number);
-        if (!g)
-                return infra_error_set(reterr, -ENOENT, "%s has no generation %u", container, number);
-        return name ? scratch_clone(s, container, g->path, name, ret, reterr) : infra_error_oom(reterr);
+        return r < 0 ? r : scratch_clone(s, container, tree, name, ret, reterr);
 }
 
 int storage_scratch_volume(struct storage *s, const char *container, const char *volume, unsigned use, char **ret,
@@ -75,14 +67,8 @@ int storage_scratch_drop(struct storage *s, const char *container, infra_error *
 
 int storage_generation_sync(struct storage *s, const char *container, unsigned number, infra_error **reterr)
 {
-        _cleanup_generations_ struct generations all = {};
-        const struct generation *g;
-        int r = storage_generations(s, container, &all, reterr);
+        _cleanup_free_ char *tree = NULL;
+        int r = generation_tree(s, container, number, &tree, reterr);
 
-        if (r < 0)
-                return r;
-        g = generations_find(&all, number);
-        if (!g)
-                return infra_error_set(reterr, -ENOENT, "%s has no generation %u", container, number);
-        return s->backend->sync(g->path, reterr);
+        return r < 0 ? r : s->backend->sync(tree, reterr);
 }

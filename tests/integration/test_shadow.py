@@ -192,10 +192,30 @@ def test_disk_full_in_the_candidate(host, client):
 
 @pytest.mark.limit(200)
 def test_window_too_short(host, client):
-    start = time.strftime("%Y-%m-%dT%H:%MZ", time.gmtime(time.time() - 120))
-    window = f"window: {{ start: {start}, length: 2m }}\nstrategy:"
-    with edited(host.policy / "upgrades" / f"{UPGRADE}.yaml", "strategy:", window):
-        turned_back(host, client, "window", "way back")
+    """It ends while the candidate is prepared: no fence closes. One that is over already: nothing is prepared."""
+    for left, prepared in ((6, True), (0, False)):
+        began = time.time()
+        start = time.strftime("%Y-%m-%dT%H:%MZ", time.gmtime(began - 120))
+        length = int(began) + left - int(began - 120) // 60 * 60
+        with edited(host.policy / "upgrades" / f"{UPGRADE}.yaml", "strategy:", f"window: {{ start: {start}, length: {length}s }}\nstrategy:"):
+            c = turned_back(host, client, "window", "way back")
+        assert any(s["kind"] == "prepare" and s["attempts"] for s in c["steps"]) == prepared
+
+
+@pytest.mark.limit(200)
+def test_no_fence_closes_before_the_window(host, client):
+    start = time.strftime("%Y-%m-%dT%H:%MZ", time.gmtime(time.time() + 3600))
+    with edited(host.policy / "upgrades" / f"{UPGRADE}.yaml", "strategy:", f"window: {{ start: {start}, length: 1h }}\nstrategy:"):
+        host.infractl("upgrade", UPGRADE, "--yes", "--detach")
+        host.wait_step("rehearse", "done", limit=150)
+        deadline = time.monotonic() + 10
+        while not any("waiting for the window" in e["text"] for e in host.report()["events"]):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert host.container(NAME)["fence"] == "open" and host.json("status")["run"]["state"] == "running"
+        assert host.infractl("abort", check=False, timeout=60).returncode == 6
+    nothing_left(host)
+    serves_as_before(host, client)
 
 
 @pytest.mark.limit(250)

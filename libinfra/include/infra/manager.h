@@ -65,7 +65,8 @@ int infra_manager_show(infra_manager *m, const char *name, char **ret_json, infr
 /**
  * infra_manager_plan: @kind: apply, upgrade, rehearse, rollback, extract, start, stop, restart. @subject: upgrade or container,
  * "NAME/PATH" for extract, "" for apply. @restore_volumes: only for rollback.
- * {"plan":{"kind","subject","digest","policy","on-failure","notes":[...],"steps":[{"number","kind","container",
+ * {"plan":{"kind","subject","digest","policy","on-failure","jobs","keep_ms","silence_ms","window_start_wall",
+ * "window_end_wall" (0 = none),"notes":[...],"steps":[{"number","kind","container",
  * "wave","from","to","release","where","forecast_ms","doing"}]},"forecast_ms",
  * "outages":[{"container","forecast_ms"}],"firewall_diff","price"}; price: only of a rollback, what is left behind by it,
  * as infra_manager_drift() says, without "items"; null when it is not known.
