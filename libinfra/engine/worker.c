@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -20,6 +21,12 @@ static char *place_path(const struct worker_place *p, const char *suffix)
 {
         return path_join("%s/runs/%lld/%03u-%s%s.%s", p->state_dir, (long long)p->run, p->step->number,
                          step_type(p->step->kind)->name, p->undo ? ".undo" : "", suffix);
+}
+
+/* One for both ways of a step. */
+static char *lock_path(const struct worker_place *p)
+{
+        return path_join("%s/runs/%lld/%03u-%s.lock", p->state_dir, (long long)p->run, p->step->number, step_type(p->step->kind)->name);
 }
 
 char *worker_transcript(const struct worker_place *p)
@@ -47,6 +54,24 @@ static void detach(int transcript)
         close_range(FIRST_FD, ~0u, 0);
 }
 
+/*
+ * Two workers of one step come after each other: whoever began the first may have died before its number was
+ * journaled, and then nobody knows of it. A record lock, because that is not handed on to what a worker starts.
+ */
+static int take_turn(const char *path)
+{
+        struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+        int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+
+        if (fd < 0)
+                return -errno;
+        while (fcntl(fd, F_SETLKW, &whole) < 0)
+                if (errno != EINTR)
+                        return -errno;
+        /* Stays open, and so locked, until the worker ends. */
+        return 0;
+}
+
 static int answer(const char *path, int code, const char *error, json_t *data, int64_t duration_ms)
 {
         _cleanup_json_ json_t *j = json_pack("{s:i,s:s,s:O,s:I}", "code", code, "error", error, "data", data, "duration_ms",
@@ -56,14 +81,18 @@ static int answer(const char *path, int code, const char *error, json_t *data, i
         return text ? file_replace(AT_FDCWD, path, text, strlen(text), 0640) : -ENOMEM;
 }
 
-static void work(struct work *w, bool undo, const char *result_path, int transcript)
+static void work(struct work *w, bool undo, const char *result_path, const char *lock_path, int transcript)
 {
-        int64_t start = clock_boottime_ms();
         infra_error *error = NULL;
         const char *message = "";
+        int64_t start;
         int r;
 
         detach(transcript);
+        r = take_turn(lock_path);
+        if (r < 0)
+                dprintf(STDERR_FILENO, "cannot lock %s: %s\n", lock_path, strerror(-r));
+        start = clock_boottime_ms();
         w->transcript = STDOUT_FILENO;
         w->result = json_object();
         work_say(w, "%s%s %s", undo ? "undoing: " : "", step_type(w->step->kind)->doing,
@@ -81,12 +110,12 @@ static void work(struct work *w, bool undo, const char *result_path, int transcr
 int worker_start(const struct worker_place *p, struct work *w, pid_t *ret_pid, infra_error **reterr)
 {
         _cleanup_free_ char *dir = path_join("%s/runs/%lld", p->state_dir, (long long)p->run);
-        _cleanup_free_ char *log = worker_transcript(p), *result = place_path(p, "result");
+        _cleanup_free_ char *log = worker_transcript(p), *result = place_path(p, "result"), *lock = lock_path(p);
         _cleanup_close_ int transcript = -1;
         pid_t pid;
         int r;
 
-        if (!dir || !log || !result)
+        if (!dir || !log || !result || !lock)
                 return infra_error_oom(reterr);
         r = dir_make(AT_FDCWD, dir, 0750);
         if (r < 0)
@@ -100,7 +129,7 @@ int worker_start(const struct worker_place *p, struct work *w, pid_t *ret_pid, i
         if (pid < 0)
                 return infra_error_set(reterr, -errno, "cannot start a worker: %m");
         if (pid == 0)
-                work(w, p->undo, result, transcript);
+                work(w, p->undo, result, lock, transcript);
         *ret_pid = pid;
         return 0;
 }

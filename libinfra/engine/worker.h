@@ -6,6 +6,7 @@
  * is a file too, replaced durably, so that whoever comes after a crash of the parent can read it:
  *   <state>/runs/<run>/<number>-<kind>[.undo].log      transcript
  *   <state>/runs/<run>/<number>-<kind>[.undo].result   {"code","error","data","duration_ms"}
+ *   <state>/runs/<run>/<number>-<kind>.lock            held by the one that works: a second waits for its end
  */
 
 #include <sys/types.h>

@@ -10,6 +10,7 @@ INFRA_CRASH_SEED repeats a series (as far as time can be repeated), INFRA_CRASH_
 import os
 import random
 import signal
+import sqlite3
 import time
 
 import pytest
@@ -99,6 +100,22 @@ def test_infrad_killed_alone_takes_its_worker_up_again(host, client):
     assert host.workers() == before and host.json("status")["run"]["state"] == "running"
     assert host.wait_run(60)["state"] == "done"
     assert attempts(host) == {"start": 1, "serve": 1}
+    client.wait_served()
+
+
+def test_a_worker_that_nobody_knows_of_is_not_doubled(host, client):
+    """infrad died between the fork and the note of it: its successor begins the step again, behind the first worker."""
+    before = slow_restart(host)
+    kill_infrad(host)
+    with sqlite3.connect(host.state / "journal.db", timeout=10) as db:
+        db.execute("UPDATE step SET worker = 0, worker_start = 0 WHERE run = ?", (host.last_run(),))
+    log = next((host.state / "runs" / str(host.last_run())).glob("*-serve.log"))
+    host.start_daemon()
+    time.sleep(1)
+    assert len(host.workers()) == 2 and before[0] in host.workers()
+    assert log.read_text().count("waiting until it serves") == 1, "the second has not begun while the first works"
+    assert host.wait_run(60)["state"] == "done"
+    assert log.read_text().count("waiting until it serves") == 2 and attempts(host) == {"start": 1, "serve": 2}
     client.wait_served()
 
 
