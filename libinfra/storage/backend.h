@@ -26,7 +26,8 @@ struct backend {
         /*
          * Paths below @below ("/rootfs", or "" for the whole tree) of @tree whose inodes were touched since its clone
          * @base was made, as the guest sees them; directories among them, whose names are then compared. -EOPNOTSUPP
-         * when these two trees do not tell. NULL: this filesystem never does.
+         * when these two trees do not tell; -EXDEV when one is a clone of the other, inodes and all, but has to be walked.
+         * NULL: this filesystem never does.
          */
         int (*touched)(const char *base, const char *tree, const char *below, struct strlist *ret, infra_error **reterr);
         /* Whether a clone shares the blocks of its source. */

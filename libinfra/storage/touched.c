@@ -42,7 +42,7 @@ static int add_paths(struct search *s, uint64_t inode)
         if (ioctl(s->fd, BTRFS_IOC_INO_PATHS, &args) < 0)
                 return errno == ENOENT ? 0 : -errno;
         if (c->elem_missed > 0)
-                return -EOPNOTSUPP; /* more names than room: let everything be walked */
+                return -EXDEV; /* more names than room: let everything be walked */
         for (uint32_t i = 0; i < c->elem_cnt; i++) {
                 const char *name = (const char *)c->val + c->val[i];
                 _cleanup_free_ char *path = path_join("/%s", name);
@@ -130,8 +130,10 @@ int btrfs_touched(const char *base, const char *tree, const char *below, struct 
         int r;
 
         if (btrfs_util_subvolume_info(base, 0, &was) != BTRFS_UTIL_OK || btrfs_util_subvolume_info(tree, 0, &now) != BTRFS_UTIL_OK ||
-            memcmp(was.parent_uuid, now.uuid, sizeof(now.uuid)) != 0 || has_nested(tree))
+            memcmp(was.parent_uuid, now.uuid, sizeof(now.uuid)) != 0)
                 return -EOPNOTSUPP;
+        if (has_nested(tree))
+                return -EXDEV;
         /* What is in memory only has no transaction yet. */
         if (btrfs_util_sync(tree) != BTRFS_UTIL_OK)
                 return infra_error_set(reterr, -EIO, "cannot sync %s", tree);
@@ -141,7 +143,7 @@ int btrfs_touched(const char *base, const char *tree, const char *below, struct 
         /* A snapshot is made at the end of its transaction: what came later is of a later one. */
         s = (struct search){ .fd = fd, .since = was.otransid + 1, .below = below, .paths = &found };
         r = search_all(&s);
-        if (r == -EOPNOTSUPP)
+        if (r == -EXDEV)
                 return r;
         if (r < 0)
                 return infra_error_set(reterr, r, "cannot ask btrfs what was written to %s: %s", tree, strerror(-r));

@@ -91,7 +91,10 @@ static char *below(const char *path, const char *name)
         return path_join("%s/%s", path[1] ? path : "", name);
 }
 
-/* @all: also what is below a directory that is there on both sides. */
+/*
+ * @all: also what is below a directory that is there on both sides. Below another directory of the same name nothing need
+ * have been touched for its files to be other files: a rename touches the directory alone.
+ */
 static int compare(struct comparison *c, const char *path, bool all)
 {
         _cleanup_entry_ struct entry was = {}, now = {};
@@ -107,8 +110,8 @@ static int compare(struct comparison *c, const char *path, bool all)
                 if (r >= 0 && !entry_equal(&was, &now, c->same_inodes))
                         r = add(c, path, &was, &now);
         }
-        /* A directory that came or went takes everything below it along. */
-        descend = all || !path[1] || S_ISDIR(was.mode) != S_ISDIR(now.mode);
+        /* A directory that came, went or is another one takes everything below it along. */
+        descend = all || S_ISDIR(was.mode) != S_ISDIR(now.mode) || (S_ISDIR(now.mode) && was.inode != now.inode);
         return r < 0 || !descend ? r : compare_below(c, path, true);
 }
 
@@ -188,7 +191,7 @@ static int find(const struct storage *s, const char *base, const char *now_tree,
         _cleanup_free_ char *was_top = path_join("%s%s", base, below_tree), *now_top = path_join("%s%s", now_tree, below_tree);
         _cleanup_side_ struct side was = { .root = -1 }, now = { .root = -1 };
         _cleanup_strlist_ struct strlist touched = {};
-        bool tree = was_top && path_exists(AT_FDCWD, was_top), told = false;
+        bool tree = was_top && path_exists(AT_FDCWD, was_top), told = false, cloned = false;
         int r = was_top && now_top ? side_open_tree(now_top, &now, reterr) : infra_error_oom(reterr);
 
         if (r >= 0)
@@ -196,12 +199,13 @@ static int find(const struct storage *s, const char *base, const char *now_tree,
         if (r >= 0 && tree && s->backend->touched) {
                 r = s->backend->touched(base, now_tree, below_tree, &touched, reterr);
                 told = r >= 0;
-                r = r == -EOPNOTSUPP ? 0 : r;
+                cloned = told || r == -EXDEV;
+                r = r == -EOPNOTSUPP || r == -EXDEV ? 0 : r;
         }
         if (r < 0)
                 return r;
         /* A copy has inodes and times of change of its own, a snapshot and a manifest those of the original. */
-        return write_set_find(&was, &now, told ? &touched : NULL, skip, told || !tree, ret, reterr);
+        return write_set_find(&was, &now, told ? &touched : NULL, skip, cloned || !tree, ret, reterr);
 }
 
 int generation_tree(struct storage *s, const char *container, unsigned number, char **ret, infra_error **reterr)
