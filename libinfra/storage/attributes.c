@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/xattr.h>
@@ -66,6 +67,27 @@ static int xattrs_copy(struct copy *c, const char *source, const char *target)
 
                 if (r < 0)
                         return r;
+        }
+        return 0;
+}
+
+int attributes_drop(struct copy *c, int from, int to, const char *name)
+{
+        _cleanup_free_ char *source = path_join("/proc/self/fd/%d/%s", from, name);
+        _cleanup_free_ char *target = path_join("/proc/self/fd/%d/%s", to, name);
+        _cleanup_free_ char *names = malloc(XATTR_LIST_MAX);
+        ssize_t size;
+
+        if (!source || !target || !names)
+                return infra_error_oom(c->reterr);
+        size = llistxattr(target, names, XATTR_LIST_MAX);
+        if (size < 0)
+                return errno == EOPNOTSUPP ? 0 : copy_failed(c, -errno, "cannot list the attributes of the copy of");
+        for (char *n = names; n < names + size; n += strlen(n) + 1) {
+                if (startswith(n, OWN_ATTRIBUTES) || attribute_optional(n) || lgetxattr(source, n, NULL, 0) >= 0 || errno != ENODATA)
+                        continue;
+                if (lremovexattr(target, n) < 0 && errno != ENODATA)
+                        return copy_failed(c, -errno, "cannot remove an attribute of the copy of");
         }
         return 0;
 }

@@ -20,7 +20,6 @@
 
 struct carrying {
         struct side from, to;
-        char *to_top;
         char *workshop_path;
         int workshop; /* directory for files under way */
         infra_error **reterr;
@@ -34,7 +33,6 @@ static void carrying_done(struct carrying *c)
         if (c->workshop_path)
                 tree_erase(c->workshop_path, NULL);
         free(c->workshop_path);
-        free(c->to_top);
 }
 
 /* @workshop: a directory on the target's filesystem and out of everybody's sight; made here. */
@@ -42,9 +40,8 @@ static int carrying_open(const char *from, const char *to, const char *workshop,
 {
         int r;
 
-        c->to_top = strdup(to);
         c->workshop_path = strdup(workshop);
-        if (!c->to_top || !c->workshop_path)
+        if (!c->workshop_path)
                 return infra_error_oom(reterr);
         r = side_open_tree(from, &c->from, reterr);
         if (r >= 0)
@@ -68,17 +65,18 @@ static char *parent_of(const char *path)
 
 static int remove_entry(struct carrying *c, const char *path)
 {
-        _cleanup_free_ char *parent = parent_of(path), *full = path_join("%s%s", c->to_top, path);
+        _cleanup_free_ char *parent = parent_of(path);
         _cleanup_close_ int dir = parent ? side_directory(&c->to, parent) : -ENOMEM;
 
-        if (!full || dir == -ENOMEM)
-                return -ENOMEM;
         /* No parent, or something else in its place: then it is gone already. */
         if (dir < 0)
                 return dir == -ENOENT || dir == -ENOTDIR || dir == -ELOOP ? 0 : dir;
         if (unlinkat(dir, strrchr(path, '/') + 1, 0) == 0 || errno == ENOENT)
                 return 0;
-        return errno == EISDIR ? tree_erase(full, c->reterr) : -errno;
+        /* One that still holds something holds what nobody said should go: what the upgrade put there, or is left alone. */
+        if (errno == EISDIR && (unlinkat(dir, strrchr(path, '/') + 1, AT_REMOVEDIR) == 0 || errno == ENOTEMPTY || errno == ENOENT))
+                return 0;
+        return -errno;
 }
 
 /* Directories on the way that the target lacks come along with their owners and modes. */
@@ -102,7 +100,8 @@ static int carry_directory(struct carrying *c, const char *path, const struct st
                 return -errno;
         if (mkdirat(to, name, 0700) < 0 && errno != EEXIST)
                 return -errno;
-        return attributes_copy(&copy, from, to, name, st);
+        r = attributes_drop(&copy, from, to, name);
+        return r < 0 ? r : attributes_copy(&copy, from, to, name, st);
 }
 
 static int make_parents(struct carrying *c, const char *path)
@@ -127,12 +126,12 @@ static int make_parents(struct carrying *c, const char *path)
 
 static int carry_file(struct carrying *c, const char *path)
 {
-        _cleanup_free_ char *parent = parent_of(path), *full = path_join("%s%s", c->to_top, path);
+        _cleanup_free_ char *parent = parent_of(path);
         const char *name = strrchr(path, '/') + 1;
         struct copy copy = { .from = path, .top = c->workshop, .reterr = c->reterr };
         _cleanup_close_ int from = -1, to = -1;
         struct stat there;
-        int r = parent && full ? make_parents(c, path) : -ENOMEM;
+        int r = parent ? make_parents(c, path) : -ENOMEM;
 
         if (r < 0)
                 return r;
@@ -145,15 +144,13 @@ static int carry_file(struct carrying *c, const char *path)
         str_done(&copy.path);
         if (r < 0)
                 return r;
-        if (fstatat(to, name, &there, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(there.st_mode)) {
-                r = tree_erase(full, c->reterr);
-                if (r < 0)
-                        return r;
-        }
+        if (fstatat(to, name, &there, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(there.st_mode) && unlinkat(to, name, AT_REMOVEDIR) < 0)
+                return -errno;
         return renameat(c->workshop, name, to, name) < 0 ? -errno : 0;
 }
 
-static int carry_one(struct carrying *c, const struct written *w)
+/* @going: only what is gone; otherwise only what is there. */
+static int carry_one(struct carrying *c, const struct written *w, bool going)
 {
         _cleanup_free_ char *parent = parent_of(w->path);
         _cleanup_close_ int from = -1;
@@ -165,19 +162,30 @@ static int carry_one(struct carrying *c, const struct written *w)
         if (from < 0 && from != -ENOENT && from != -ENOTDIR && from != -ELOOP)
                 return from;
         if (from < 0 || fstatat(from, strrchr(w->path, '/') + 1, &st, AT_SYMLINK_NOFOLLOW) < 0)
-                return remove_entry(c, w->path);
+                return going ? remove_entry(c, w->path) : 0;
+        if (going)
+                return 0;
         return S_ISDIR(st.st_mode) ? carry_directory(c, w->path, &st) : carry_file(c, w->path);
 }
 
+static int carry_some(struct carrying *c, const struct written *w, bool going)
+{
+        int r = carry_one(c, w, going);
+
+        if (r < 0 && (!c->reterr || !*c->reterr))
+                infra_error_set(c->reterr, r, "%s: %s", w->path, strerror(-r));
+        return r;
+}
+
+/* Sorted by path: what goes, goes from below; what comes, comes after the directory it is in. */
 static int carry_all(struct carrying *c, const struct written *const *items, size_t n)
 {
         int r = 0;
 
-        for (size_t i = 0; r >= 0 && i < n; i++) {
-                r = carry_one(c, items[i]);
-                if (r < 0 && (!c->reterr || !*c->reterr))
-                        infra_error_set(c->reterr, r, "%s: %s", items[i]->path, strerror(-r));
-        }
+        for (size_t i = n; r >= 0 && i > 0; i--)
+                r = carry_some(c, items[i - 1], true);
+        for (size_t i = 0; r >= 0 && i < n; i++)
+                r = carry_some(c, items[i], false);
         return r;
 }
 

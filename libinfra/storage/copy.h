@@ -51,6 +51,8 @@ int copy_failed(struct copy *c, int code, const char *what);
 int data_copy(struct copy *c, int from, int to, const struct stat *st);
 /* Owner, attributes, mode and times of an entry, in the order that keeps set-id bits and capabilities. */
 int attributes_copy(struct copy *c, int from, int to, const char *name, const struct stat *st);
+/* Takes attributes from an older copy that the entry no longer has. */
+int attributes_drop(struct copy *c, int from, int to, const char *name);
 
 /* A directory below @dirfd, neither through a link nor a mount (-EXDEV). A descriptor or a negative errno. */
 int directory_open(int dirfd, const char *name);

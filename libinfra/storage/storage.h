@@ -160,7 +160,10 @@ int storage_touched(struct storage *s, const char *container, unsigned number, c
                     infra_error **reterr);
 /* Whether a path is the same in two generations but for its time: 1 or 0. */
 int storage_same(struct storage *s, const char *container, unsigned a, unsigned b, const char *path, infra_error **reterr);
-/* Makes these paths of generation @to what they are in @from; neither may be running. */
+/*
+ * Makes these paths, sorted, of generation @to what they are in @from; neither may be running. A directory that is gone from
+ * @from stays where it holds something that is not among the paths; one that would have to become a file is -ENOTEMPTY then.
+ */
 int storage_carry(struct storage *s, const char *container, unsigned from, unsigned to, const struct written *const *items,
                   size_t n, infra_error **reterr);
 
