@@ -18,6 +18,13 @@ char *base_path(const struct storage *s, const char *container, const char *tag)
         return path_join("%s/bases/%s/%s", s->path, container, tag);
 }
 
+static int base_name_check(const char *container, const char *tag, infra_error **reterr)
+{
+        int r = place_name_check("container", container, reterr);
+
+        return r < 0 ? r : place_name_check("tag", tag, reterr);
+}
+
 static int base_build(struct storage *s, const char *tree, const char *built, infra_error **reterr)
 {
         _cleanup_free_ char *rootfs = path_join("%s/rootfs", tree);
@@ -26,9 +33,21 @@ static int base_build(struct storage *s, const char *tree, const char *built, in
         if (!rootfs)
                 return infra_error_oom(reterr);
         if (!s->backend->touched)
-                return manifest_write(rootfs, built, reterr);
+                return manifest_write(rootfs, NULL, built, reterr);
         r = s->backend->tree_clone(s, tree, built, reterr);
         return r < 0 ? r : s->backend->tree_seal(s, built, reterr);
+}
+
+int base_agree(struct storage *s, const char *container, const char *tag, const char *clone, infra_error **reterr)
+{
+        _cleanup_free_ char *base = base_path(s, container, tag), *rootfs = path_join("%s/rootfs", clone);
+        _cleanup_free_ char *built = path_join("%s/bases/%s/" BUILD_PREFIX "%s", s->path, container, tag);
+        _cleanup_side_ struct side known = { .root = -1 };
+        int r = base && rootfs && built ? side_open_manifest(base, &known, reterr) : infra_error_oom(reterr);
+
+        if (r >= 0)
+                r = manifest_write(rootfs, known.manifest, built, reterr);
+        return r < 0 ? r : place_move(built, base, 0, reterr);
 }
 
 static int base_remove(struct storage *s, const char *path, infra_error **reterr)
@@ -45,7 +64,7 @@ int storage_base_make(struct storage *s, const char *container, unsigned number,
         _cleanup_free_ char *directory = path_join("%s/bases/%s", s->path, container), *path = base_path(s, container, tag);
         _cleanup_free_ char *built = path_join("%s/bases/%s/" BUILD_PREFIX "%s", s->path, container, tag), *tree = NULL;
         _cleanup_close_ int lock = -1;
-        int r = place_name_check("tag", tag, reterr);
+        int r = base_name_check(container, tag, reterr);
 
         if (r < 0)
                 return r;
@@ -70,9 +89,10 @@ int storage_base_make(struct storage *s, const char *container, unsigned number,
 int storage_base_delete(struct storage *s, const char *container, const char *tag, infra_error **reterr)
 {
         _cleanup_free_ char *path = base_path(s, container, tag);
+        int r = path ? base_name_check(container, tag, reterr) : infra_error_oom(reterr);
 
-        if (!path)
-                return infra_error_oom(reterr);
+        if (r < 0)
+                return r;
         return path_exists(AT_FDCWD, path) ? base_remove(s, path, reterr) : 0;
 }
 

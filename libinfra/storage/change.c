@@ -146,22 +146,27 @@ int storage_generation_make(struct storage *s, const char *container, unsigned n
 
 /* @tree: where the content comes from, when that is not where @from is now. */
 static int clone_build(struct storage *s, const struct change *c, const char *container, const struct generation *from,
-                       const char *tree, struct generation *g, infra_error **reterr)
+                       const char *tag, struct generation *g, infra_error **reterr)
 {
         _cleanup_free_ char *built = path_join("%s/" BUILD_PREFIX "%u", c->directory, g->number);
+        _cleanup_free_ char *base = tag ? base_path(s, container, tag) : NULL, *rootfs = base ? path_join("%s/rootfs", base) : NULL;
+        bool tree = rootfs && path_exists(AT_FDCWD, rootfs);
         int r;
 
-        if (!built)
+        if (!built || (tag && !rootfs))
                 return infra_error_oom(reterr);
         if (!g->release)
                 g->release = from->release;
-        r = s->backend->tree_clone(s, tree ? tree : from->path, built, reterr);
+        r = s->backend->tree_clone(s, tree ? base : from->path, built, reterr);
+        if (r >= 0 && tag && !tree)
+                r = base_agree(s, container, tag, built, reterr);
         if (r >= 0)
                 r = candidate_publish(s, c, container, built, g, reterr);
         return build_end(s, built, r);
 }
 
-static int generation_clone(struct storage *s, const char *container, unsigned from, const char *tree, unsigned number,
+/* @tag: of a base that the clone is to agree with, or NULL. */
+static int generation_clone(struct storage *s, const char *container, unsigned from, const char *tag, unsigned number,
                             const char *release, const char *run, infra_error **reterr)
 {
         struct generation g = {
@@ -185,7 +190,7 @@ static int generation_clone(struct storage *s, const char *container, unsigned f
         if (r >= 0 && !source)
                 r = infra_error_set(reterr, -ENOENT, "there is no generation %u", from);
         if (r >= 0)
-                r = clone_build(s, &c, container, source, tree, &g, reterr);
+                r = clone_build(s, &c, container, source, tag, &g, reterr);
         if (r < 0)
                 return infra_error_prefix(reterr, r, "cannot clone generation %u of %s as %u", from, container, number);
         return 0;
@@ -200,14 +205,9 @@ int storage_generation_clone(struct storage *s, const char *container, unsigned 
 int storage_generation_shadow(struct storage *s, const char *container, unsigned from, unsigned number, const char *run,
                               const char *tag, infra_error **reterr)
 {
-        _cleanup_free_ char *base = base_path(s, container, tag), *rootfs = base ? path_join("%s/rootfs", base) : NULL;
-        int r = rootfs ? storage_base_make(s, container, from, tag, reterr) : infra_error_oom(reterr);
+        int r = storage_base_make(s, container, from, tag, reterr);
 
-        /*
-         * A base that is a tree is what is cloned. Otherwise the clone may have a little more than the base; that looks as if
-         * the upgrade had touched it, and is compared by content.
-         */
-        return r < 0 ? r : generation_clone(s, container, from, path_exists(AT_FDCWD, rootfs) ? base : NULL, number, NULL, run, reterr);
+        return r < 0 ? r : generation_clone(s, container, from, tag, number, NULL, run, reterr);
 }
 
 static int state_write(const char *tree, const char *container, const struct generation *g, enum generation_state state,

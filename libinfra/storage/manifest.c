@@ -13,6 +13,7 @@
 #include "base/array.h"
 #include "base/fd.h"
 #include "storage/copy.h"
+#include "storage/written.h"
 
 enum { MANIFEST_BYTES_MAX = 1 << 30, DEPTH_MAX = 256 };
 
@@ -87,7 +88,24 @@ static void write_row(struct str *s, const char *path, const struct entry *e)
         str_add(s, "\n");
 }
 
-static int write_directory(struct str *s, int fd, const char *path, unsigned depth)
+/*
+ * An entry that is as @known has it keeps the inode and time of change it has there, the original's. One that is not was
+ * written in between: which inode that was nobody knows, and it will count as written again.
+ */
+static int identify(struct entry *e, const char *path, const struct manifest *known)
+{
+        _cleanup_entry_ struct entry was = {};
+        int r = known ? manifest_entry(known, path, &was) : 0;
+        bool same = r >= 0 && known && entry_equal(&was, e, false);
+
+        if (known) {
+                e->inode = same ? was.inode : 0;
+                e->changed_ns = same ? was.changed_ns : e->changed_ns;
+        }
+        return r;
+}
+
+static int write_directory(struct str *s, int fd, const char *path, const struct manifest *known, unsigned depth)
 {
         DIR *dir = directory_entries(fd);
         int r = dir ? 0 : -errno;
@@ -102,23 +120,24 @@ static int write_directory(struct str *s, int fd, const char *path, unsigned dep
                 r = below ? entry_read(fd, d->d_name, &e) : -ENOMEM;
                 if (r < 0 || e.mode == 0)
                         continue;
+                r = identify(&e, below, known);
                 write_row(s, below, &e);
-                if (!S_ISDIR(e.mode) || depth >= DEPTH_MAX)
+                if (r < 0 || !S_ISDIR(e.mode) || depth >= DEPTH_MAX)
                         continue;
                 child = directory_open(fd, d->d_name);
                 if (child >= 0)
-                        r = write_directory(s, child, below, depth + 1);
+                        r = write_directory(s, child, below, known, depth + 1);
         }
         if (dir)
                 closedir(dir);
         return s->failed ? -ENOMEM : r;
 }
 
-int manifest_write(const char *top, const char *file, infra_error **reterr)
+int manifest_write(const char *top, const struct manifest *known, const char *file, infra_error **reterr)
 {
         _cleanup_close_ int fd = open(top, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         _cleanup_str_ struct str s = {};
-        int r = fd < 0 ? -errno : write_directory(&s, fd, "", 0);
+        int r = fd < 0 ? -errno : write_directory(&s, fd, "", known, 0);
 
         if (r >= 0)
                 r = file_replace(AT_FDCWD, file, s.text ? s.text : "", s.length, 0600);

@@ -41,8 +41,8 @@ int side_names(const struct side *s, const char *path, struct strlist *ret);
 /* A directory of a tree side, by its path; no link is followed (-ELOOP), no mount entered (-EXDEV). */
 int side_directory(const struct side *s, const char *path);
 
-/* Everything below @top into a manifest, replaced as a whole. */
-int manifest_write(const char *top, const char *file, infra_error **reterr);
+/* Everything below @top into a manifest, replaced as a whole. @known: what @top is a clone of was like this, or NULL. */
+int manifest_write(const char *top, const struct manifest *known, const char *file, infra_error **reterr);
 
 #define _cleanup_side_ CLEANUP(side_done)
 #define _cleanup_entry_ CLEANUP(entry_done)

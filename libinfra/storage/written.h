@@ -7,6 +7,11 @@
 
 /* Where a base is or will be: a snapshot of a generation's tree, or a manifest. Allocated. */
 char *base_path(const struct storage *s, const char *container, const char *tag);
+/*
+ * Makes a base that is a manifest agree with @clone, a tree copied after it while the original served: what was written in
+ * between is in the clone, is not the clone's own doing, and counts as written by the original.
+ */
+int base_agree(struct storage *s, const char *container, const char *tag, const char *clone, infra_error **reterr);
 /* Where a generation's tree is; allocated. */
 int generation_tree(struct storage *s, const char *container, unsigned number, char **ret, infra_error **reterr);
 
