@@ -65,7 +65,7 @@ int side_directory(const struct side *s, const char *path)
 /* FNV-1a over names and values; the order of the list is the filesystem's and does not count. */
 static uint64_t attributes_hash(const char *path)
 {
-        char names[4096], value[4096];
+        char names[XATTR_LIST_MAX], value[XATTR_SIZE_MAX];
         ssize_t size = llistxattr(path, names, sizeof(names));
         uint64_t sum = 0;
 
