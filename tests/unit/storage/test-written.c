@@ -5,61 +5,15 @@
  * at everything before and after; and carried, after which both roots are the same.
  */
 
-#include "fixture.h"
+#include "written.h"
 
 #include <ftw.h>
 #include <sys/xattr.h>
 
+#include "storage/backend.h"
 #include "storage/touched.h"
 
-enum { FILES = 60, DIRECTORIES = 12, OPERATIONS = 300, SEEN_MAX = 4000 };
-
-static char *root_of(char buffer[static PATH_ROOM], const struct storage *s, const char *place)
-{
-        return path_in(buffer, "%s/containers/lists/%s/rootfs", storage_path(s), place);
-}
-
-static int fill(void *userdata UNUSED, const char *rootfs, infra_error **reterr UNUSED)
-{
-        char path[PATH_ROOM];
-
-        for (int i = 0; i < DIRECTORIES; i++)
-                assert_int_equal(mkdir(path_in(path, "%s/d%d", rootfs, i), 0755), 0);
-        for (int i = 0; i < FILES; i++)
-                text_write(path_in(path, "%s/d%d/f%d", rootfs, i % DIRECTORIES, i), "old");
-        assert_int_equal(symlink("d0/f0", path_in(path, "%s/link", rootfs)), 0);
-        text_write(path_in(path, "%s/name with space\nand line", rootfs), "old");
-        return 0;
-}
-
-static void live_one(struct storage *s)
-{
-        assert_ok(storage_generation_make(s, "lists", 1, "bookworm", "", fill, NULL, &error));
-        assert_ok(storage_generation_exchange(s, "lists", 1, GENERATION_PREVIOUS, &error));
-        assert_ok(storage_generation_shadow(s, "lists", 1, 2, "run-1", "clone-2", &error));
-        assert_true(storage_base_exists(s, "lists", "clone-2"));
-        /* Again: the same base, the same candidate. */
-        assert_ok(storage_generation_shadow(s, "lists", 1, 2, "run-1", "clone-2", &error));
-        /* Times of change must be able to differ. */
-        usleep(20000);
-}
-
-static const struct written *find(const struct write_set *set, const char *path)
-{
-        for (size_t i = 0; i < set->n; i++)
-                if (streq(set->items[i].path, path))
-                        return &set->items[i];
-        return NULL;
-}
-
-static void expect(const struct write_set *set, const char *path, enum written_kind kind)
-{
-        const struct written *w = find(set, path);
-
-        if (!w)
-                fail_msg("%s is missing", path);
-        assert_string_equal(written_kind_name(w->kind), written_kind_name(kind));
-}
+enum { OPERATIONS = 300, SEEN_MAX = 4000 };
 
 static void each_kind_of_change_is_told(struct storage *s)
 {
@@ -208,6 +162,25 @@ static char *told(const struct write_set *set)
         return str_take(&s);
 }
 
+static int never_told(const char *base UNUSED, const char *tree UNUSED, const char *below UNUSED, struct strlist *ret UNUSED,
+                      infra_error **reterr UNUSED)
+{
+        return -EXDEV;
+}
+
+static char *told_by_walk(struct storage *s)
+{
+        CLEANUP(write_set_done) struct write_set set = {};
+        const struct backend *own = s->backend;
+        struct backend walking = *own;
+
+        walking.touched = never_told;
+        s->backend = &walking;
+        assert_ok(storage_write_set(s, "lists", 1, "clone-2", NULL, &set, &error));
+        s->backend = own;
+        return told(&set);
+}
+
 /* One random change below the root; one that cannot be is none. */
 static void change_something(const char *root, unsigned *seed)
 {
@@ -231,6 +204,8 @@ static void change_something(const char *root, unsigned *seed)
         case 10: setxattr(a, "user.note", "1", 1, 0); break;
         default: utimensat(AT_FDCWD, a, times, AT_SYMLINK_NOFOLLOW); break;
         }
+        if (rand_r(seed) % 40 == 0) /* another directory with files of the same names, none of them touched */
+                renameat2(AT_FDCWD, path_in(a, "%s/twins/a", root), AT_FDCWD, path_in(b, "%s/twins/b", root), RENAME_EXCHANGE);
         if (rand_r(seed) % 40 == 0)
                 rename(path_in(a, "%s/d%u", root, dir), path_in(b, "%s/d%u/below", root, (dir + 1) % DIRECTORIES));
 }
@@ -239,7 +214,7 @@ static void random_changes_are_told_and_carried(struct storage *s)
 {
         static unsigned seed = 20261124;
         CLEANUP(write_set_done) struct write_set set = {};
-        _cleanup_free_ char *wanted = NULL, *found = NULL, *left = NULL;
+        _cleanup_free_ char *wanted = NULL, *found = NULL, *left = NULL, *walked = NULL;
         const struct written **items;
         char live[PATH_ROOM], candidate[PATH_ROOM];
 
@@ -254,6 +229,8 @@ static void random_changes_are_told_and_carried(struct storage *s)
         assert_ok(storage_write_set(s, "lists", 1, "clone-2", NULL, &set, &error));
         found = told(&set);
         assert_string_equal(found, wanted);
+        walked = told_by_walk(s);
+        assert_string_equal(walked, wanted);
 
         items = calloc(set.n, sizeof(*items));
         for (size_t i = 0; i < set.n; i++)
@@ -347,6 +324,7 @@ static void bases_come_and_go(struct storage *s)
         assert_ok(storage_base_delete(s, "lists", "live-1", &error));
         assert_false(storage_base_exists(s, "lists", "live-1"));
         assert_result(storage_base_make(s, "lists", 9, "live-9", &error), -ENOENT);
+        assert_result(storage_base_delete(s, "lists", "../../containers", &error), -EINVAL);
 }
 
 static void scratch_is_thrown_away(struct storage *s)
@@ -387,15 +365,6 @@ static void btrfs_looks_at_little(struct storage *s)
         assert_true(touched.n < LITTLE);
 }
 
-#define AT_EACH_PLACE(what)                                             \
-        static void test_##what(void **state UNUSED)                    \
-        {                                                               \
-                FOREACH_PLACE(p) {                                      \
-                        _cleanup_storage_ struct storage *s = storage_at(p, #what); \
-                                                                        \
-                        what(s);                                        \
-                }                                                       \
-        }
 AT_EACH_PLACE(each_kind_of_change_is_told)
 AT_EACH_PLACE(nothing_written_is_nothing)
 AT_EACH_PLACE(random_changes_are_told_and_carried)
