@@ -179,7 +179,7 @@ static void remove_covered(struct set *s)
 
         for (size_t i = 0; i < s->n_elements; i++) {
                 if (s->elements[i].covered)
-                        free(s->elements[i].comment);
+                        element_done(&s->elements[i]);
                 else
                         s->elements[n++] = s->elements[i];
         }

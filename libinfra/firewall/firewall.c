@@ -147,7 +147,7 @@ static int count_fenced(struct firewall *f, const struct container *c, size_t *r
                         *ret_of += wanted.n_elements;
                         for (size_t k = 0; k < have.n_elements; k++) {
                                 *ret_in += memcmp(have.elements[k].key, wanted.elements[0].key, RULESET_KEY_MAX) == 0;
-                                free(have.elements[k].comment);
+                                element_done(&have.elements[k]);
                         }
                         free(have.elements);
                         free(wanted.elements);
@@ -187,7 +187,7 @@ static int add_change(struct firewall *f, struct batch *b, int family, size_t i,
                 r = kernel_read_elements(f, family, &have, reterr);
         for (size_t k = 0; k < have.n_elements; k++) {
                 there = there || memcmp(have.elements[k].key, s.elements[0].key, RULESET_KEY_MAX) == 0;
-                free(have.elements[k].comment);
+                element_done(&have.elements[k]);
         }
         free(have.elements);
         if (r >= 0 && there != what->closed)

@@ -23,20 +23,31 @@ struct ruleset *ruleset_new(void)
         return r;
 }
 
+void element_done(struct element *e)
+{
+        free(e->comment);
+        free(e->jump);
+}
+
+static void rule_done(struct rule *r)
+{
+        free(r->matches);
+        free(r->statements);
+        free(r->comment);
+        free(r->unknown);
+}
+
 static void table_done(struct table *t)
 {
         for (size_t i = 0; i < t->n_sets; i++) {
                 for (size_t k = 0; k < t->sets[i].n_elements; k++)
-                        free(t->sets[i].elements[k].comment);
+                        element_done(&t->sets[i].elements[k]);
                 free(t->sets[i].elements);
                 free(t->sets[i].name);
         }
         for (size_t i = 0; i < t->n_chains; i++) {
-                for (size_t k = 0; k < t->chains[i].n_rules; k++) {
-                        free(t->chains[i].rules[k].matches);
-                        free(t->chains[i].rules[k].comment);
-                        free(t->chains[i].rules[k].unknown);
-                }
+                for (size_t k = 0; k < t->chains[i].n_rules; k++)
+                        rule_done(&t->chains[i].rules[k]);
                 free(t->chains[i].rules);
                 free(t->chains[i].name);
         }
@@ -106,6 +117,17 @@ struct match *rule_add_match(struct rule *r, enum match_kind kind, enum field f)
         return m;
 }
 
+struct statement *rule_add_statement(struct rule *r, enum statement_kind kind)
+{
+        struct statement *s = ARRAY_ADD(r->statements, r->n_statements);
+
+        if (s) {
+                s->kind = kind;
+                s->level = 4; /* LOG_WARNING, the kernel's default */
+        }
+        return s;
+}
+
 struct set *table_set(const struct table *t, const char *name)
 {
         for (size_t i = 0; i < t->n_sets; i++)
@@ -152,12 +174,14 @@ int element_compare(const struct element *a, const struct element *b)
 
 bool element_same_data(const struct element *a, const struct element *b)
 {
-        return a->accepts == b->accepts && memcmp(a->data, b->data, sizeof(a->data)) == 0;
+        return a->accepts == b->accepts && streq(a->jump ? a->jump : "", b->jump ? b->jump : "") &&
+               memcmp(a->data, b->data, sizeof(a->data)) == 0;
 }
 
 bool set_same_shape(const struct set *a, const struct set *b)
 {
-        if (a->unknown || b->unknown || a->n_fields != b->n_fields || a->interval != b->interval || a->data != b->data)
+        if (a->unknown || b->unknown || a->n_fields != b->n_fields || a->interval != b->interval || a->data != b->data ||
+            a->timeout != b->timeout || a->dynamic != b->dynamic || a->counter != b->counter)
                 return false;
         for (size_t i = 0; i < a->n_fields; i++)
                 if (field_type(a->fields[i])->datatype != field_type(b->fields[i])->datatype)
@@ -210,7 +234,7 @@ int set_sort(struct set *s)
                 }
                 if (element_merge(&s->elements[n], &s->elements[i]) < 0)
                         return -ENOMEM;
-                free(s->elements[i].comment);
+                element_done(&s->elements[i]);
         }
         s->n_elements = n + 1;
         return 0;

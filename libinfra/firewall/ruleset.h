@@ -40,15 +40,46 @@ enum field {
         FIELD_DPORT,
         FIELD_ICMP_TYPE,
         FIELD_ICMPV6_TYPE,
+        FIELD_ICMP_CODE,
+        FIELD_ICMPV6_CODE,
         FIELD_TCP_FLAGS,
+        FIELD_TCP_MSS,     /* the option of a SYN; only to be set */
+        FIELD_IP_TOS,      /* DSCP and ECN */
+        FIELD_IP_FRAGMENT, /* flags and offset */
+        FIELD_IP_TTL,
+        FIELD_IP6_CLASS,   /* version, traffic class, the flow label's first bits */
+        FIELD_IP6_HOPLIMIT,
+        FIELD_ETHER_SADDR,
+        FIELD_LENGTH,
+        FIELD_PRIORITY,
+        FIELD_MARK,
+        FIELD_SKUID,
+        FIELD_SKGID,
+        FIELD_PKTTYPE,
+        FIELD_CPU,
+        FIELD_IIFGROUP,
+        FIELD_OIFGROUP,
+        FIELD_CGROUP,
+        FIELD_REALM,
+        FIELD_SECPATH,
         FIELD_CT_STATE,
         FIELD_CT_STATUS,
         FIELD_CT_DIRECTION,
+        FIELD_CT_MARK,
+        FIELD_CT_HELPER,
+        FIELD_CT_ORIG_IP_SADDR, /* of the direction that began */
+        FIELD_CT_ORIG_IP_DADDR,
+        FIELD_CT_ORIG_IP6_SADDR,
+        FIELD_CT_ORIG_IP6_DADDR,
+        FIELD_CT_ORIG_SPORT,
+        FIELD_CT_ORIG_DPORT,
         FIELD_FIB_DADDR_TYPE,
+        FIELD_FIB_SADDR_TYPE,
+        FIELD_FIB_SADDR_OIF, /* interface a packet to its source would leave by, of the one it came in; 0: none */
         FIELD_MAX,
 };
 
-enum field_source { SOURCE_META, SOURCE_NETWORK, SOURCE_TRANSPORT, SOURCE_CT, SOURCE_FIB };
+enum field_source { SOURCE_META, SOURCE_NETWORK, SOURCE_TRANSPORT, SOURCE_LINK, SOURCE_CT, SOURCE_FIB, SOURCE_TCP_OPTION };
 
 struct field_type {
         const char *text;    /* as nft writes it */
@@ -56,7 +87,9 @@ struct field_type {
         unsigned datatype;   /* nft's number of the type, TYPE_* in its datatype.h */
         const char *datatype_name;
         enum field_source source;
-        unsigned key;        /* meta or ct key, or the offset in the header */
+        unsigned key;        /* meta, ct or fib key, the offset in the header, or the kind of a TCP option */
+        bool host_order;     /* a number in the order of this machine; otherwise as in the packet */
+        unsigned extra;      /* ct: direction + 1; fib: NFTA_FIB_F_* */
 };
 const struct field_type *field_type(enum field f);
 /* Bytes in registers and keys: padded to 4. */
@@ -65,13 +98,15 @@ unsigned field_room(enum field f);
 enum match_kind {
         MATCH_EQUAL,   /* fields[0] == value */
         MATCH_ANY_BIT, /* fields[0] & mask != 0 */
-        MATCH_BITS,    /* fields[0] & mask == value (also prefixes of addresses) */
+        MATCH_BITS,    /* fields[0] & mask == value (also prefixes of addresses, and of interface names: "eth*") */
+        MATCH_RANGE,   /* value <= fields[0] <= mask, as numbers */
         MATCH_SET,     /* fields, concatenated, are in the set */
         MATCH_MAX,
 };
 
 struct match {
         enum match_kind kind;
+        bool negated;
         enum field fields[RULESET_FIELDS_MAX];
         size_t n_fields;
         uint8_t value[16];
@@ -79,16 +114,73 @@ struct match {
         char set[RULESET_NAME_MAX + 1];
 };
 
+/* What a rule does beside its verdict, in order, after all matches. Where one says no, the rule ends there. */
+enum statement_kind {
+        STATEMENT_COUNTER,
+        STATEMENT_LIMIT,       /* on only below (`over`: above) a rate */
+        STATEMENT_METER,       /* the same for each value of `fields`, kept in dynamic set `name` */
+        STATEMENT_CONNECTIONS, /* on only while connections do not exceed `rate` (`over`: exceed it); of each value in `name`, if named */
+        STATEMENT_QUOTA,       /* on only until (`over`: after) `rate` bytes */
+        STATEMENT_NUMGEN,      /* on only when a counter (`random`: a random number) modulo `burst` is <= `rate` */
+        STATEMENT_LOG,
+        STATEMENT_SET,         /* `field` = `field` & mask ^ value */
+        STATEMENT_NOTRACK,
+        STATEMENT_TRACE,
+        STATEMENT_MAX,
+};
+
+enum { RULESET_LOG_PREFIX_MAX = 127 }; /* NF_LOG_PREFIXLEN is 128 with the NUL */
+
+struct statement {
+        enum statement_kind kind;
+        uint64_t rate;
+        uint64_t per_s;  /* LIMIT, METER: seconds the rate is of */
+        uint32_t burst;
+        bool bytes;      /* the rate counts bytes, not packets */
+        bool over;
+        bool random;
+        char name[RULESET_NAME_MAX + 1];
+        enum field fields[RULESET_FIELDS_MAX];
+        size_t n_fields;
+        enum field field;
+        uint8_t value[16];
+        uint8_t mask[16];
+        char prefix[RULESET_LOG_PREFIX_MAX + 1]; /* LOG */
+        unsigned level;      /* LOG: syslog's, default 4 (warning) */
+        unsigned flags;      /* LOG: NF_LOG_* */
+        bool has_group;      /* LOG: to nfnetlink group */
+        uint16_t group;
+        uint32_t snap;       /* LOG to a group: bytes copied; 0 = all */
+        uint16_t threshold;  /* LOG to a group: packets kept back; 0 = the kernel's default */
+};
+
 enum verdict_kind {
         VERDICT_ACCEPT,
         VERDICT_DROP,
         VERDICT_JUMP,       /* to chain `name` */
+        VERDICT_GOTO,       /* to chain `name`, not to come back */
+        VERDICT_RETURN,
+        VERDICT_CONTINUE,   /* no verdict: on to the next rule */
+        VERDICT_REJECT,
+        VERDICT_QUEUE,      /* to a program in user space */
         VERDICT_MAP,        /* what map `name` says about the fields; no entry: on to the next rule */
-        VERDICT_DNAT,       /* to the address map `name` gives */
+        VERDICT_DNAT,       /* to the address map `name` gives; without a name: to `to` */
         VERDICT_DNAT_PORT,  /* to the address and port map `name` gives */
-        VERDICT_SNAT,
-        VERDICT_MASQUERADE,
+        VERDICT_SNAT,       /* to the address map `name` gives; without a name: to `to` */
+        VERDICT_MASQUERADE, /* to the address of the interface, ports of `to` */
+        VERDICT_REDIRECT,   /* to the host itself, ports of `to` */
         VERDICT_MAX,
+};
+
+/* What an address translation leads to. */
+struct translation {
+        int family;             /* AF_INET, AF_INET6; 0: the address stays */
+        uint8_t first[16];
+        uint8_t last[16];
+        uint16_t port_first;    /* 0: the port stays */
+        uint16_t port_last;
+        bool netmap;            /* only the network's bits are exchanged: first .. last is the network */
+        unsigned flags;         /* NF_NAT_RANGE_PROTO_RANDOM, _RANDOM_FULLY, _PERSISTENT */
 };
 
 struct verdict {
@@ -96,20 +188,28 @@ struct verdict {
         enum field fields[RULESET_FIELDS_MAX];
         size_t n_fields;
         char name[RULESET_NAME_MAX + 1];
+        struct translation to;
+        unsigned reject_type;   /* NFT_REJECT_* */
+        unsigned reject_code;   /* ICMP's, or NFT_REJECT_ICMPX_* */
+        uint16_t queue_first;
+        uint16_t queue_last;
+        unsigned queue_flags;   /* NFT_QUEUE_FLAG_* */
 };
 
 struct rule {
         struct match *matches;
         size_t n_matches;
+        struct statement *statements;
+        size_t n_statements;
         struct verdict verdict;
         char *comment; /* or NULL */
         struct span span;
-        char *unknown; /* decoded from the kernel and not understood: in libnftnl's words */
+        char *unknown; /* decoded from elsewhere and not understood: in libnftnl's words, or the line of a file */
 };
 
 struct chain {
         char *name;
-        const char *type;     /* "filter", "nat"; NULL: only jumped to */
+        const char *type;     /* "filter", "nat", "route"; NULL: only jumped to */
         unsigned hook;        /* NF_INET_*, NF_BR_* */
         int priority;
         bool drops;           /* policy */
@@ -124,6 +224,8 @@ struct element {
         uint8_t key_end[RULESET_KEY_MAX]; /* of interval sets, inclusive; otherwise the key again */
         bool covered;                     /* while sorting: another element says it too */
         bool accepts;                     /* DATA_VERDICT: accept, else drop */
+        char *jump;                       /* DATA_VERDICT: or to this chain; else NULL */
+        int64_t expires_ms;               /* of sets with a timeout: until it goes by itself; 0 = never */
         uint8_t data[8];                  /* DATA_ADDRESS*: IPv4, port */
         char *comment;                    /* or NULL */
         struct span span;
@@ -135,7 +237,10 @@ struct set {
         size_t n_fields;
         enum set_data data;
         bool interval;
-        bool runtime; /* filled at run time (fences): no part of a difference */
+        bool runtime; /* filled at run time (fences, bans): no part of a difference */
+        bool timeout; /* elements may go by themselves */
+        bool dynamic; /* filled by rules (METER, CONNECTIONS) */
+        bool counter; /* each element counts its packets and bytes */
         bool unknown; /* decoded from the kernel: of a kind that is not written here */
         struct element *elements; /* sorted by key */
         size_t n_elements;
@@ -166,6 +271,8 @@ struct set *table_add_set(struct table *t, const char *name, enum set_data data,
 struct chain *table_add_chain(struct table *t, const char *name, const char *type, unsigned hook, int priority, bool drops);
 struct rule *chain_add_rule(struct chain *c, enum verdict_kind kind, const char *name);
 struct match *rule_add_match(struct rule *r, enum match_kind kind, enum field f);
+struct statement *rule_add_statement(struct rule *r, enum statement_kind kind);
+void element_done(struct element *e);
 struct set *table_set(const struct table *t, const char *name);
 struct chain *table_chain(const struct table *t, const char *name);
 
@@ -173,6 +280,9 @@ struct chain *table_chain(const struct table *t, const char *name);
 int element_compare(const struct element *a, const struct element *b);
 bool element_same_data(const struct element *a, const struct element *b);
 bool set_same_shape(const struct set *a, const struct set *b);
+/* The value of a field of at most 8 bytes as a number; @value as it stands in matches and keys. */
+uint64_t field_number(enum field f, const uint8_t *value);
+void field_put_number(enum field f, uint64_t number, uint8_t *value);
 
 /* Whether both are only jumped to, or base chains at the same place with the same policy. */
 bool chain_same_hook(const struct chain *a, const struct chain *b);
