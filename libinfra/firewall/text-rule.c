@@ -89,13 +89,13 @@ static void add_any_bit(struct str *s, const struct match *m)
         static const uint8_t zero[16];
         struct match none = *m;
 
-        if (!m->negated) {
+        if (!m->negated && is_flags(m->fields[0])) {
                 text_bits(s, m->fields[0], m->mask, ",");
                 return;
         }
         /* Said with words, nft would compare the whole. */
         memcpy(none.value, zero, sizeof(none.value));
-        add_masked(s, &none, false);
+        add_masked(s, &none, !m->negated);
 }
 
 static void add_match(struct str *s, const struct match *m)

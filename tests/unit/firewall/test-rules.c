@@ -6,12 +6,14 @@
 
 #include <netinet/in.h>
 #include <linux/netfilter.h>
+#include <errno.h>
 #include <linux/netfilter/nf_nat.h>
 #include <linux/netfilter/nf_tables.h>
 #include <sched.h>
 
 #include "base/macro.h"
 #include "base/process.h"
+#include "firewall/rule.h"
 #include "sample.h"
 
 static bool own_namespace;
@@ -93,9 +95,9 @@ static void add_comparisons(struct chain *c)
         number(of(c, VERDICT_DROP, NFPROTO_IPV6, 0), MATCH_BITS, FIELD_IP6_CLASS, 0x0280, 0x0fc0);
         number(of(c, VERDICT_DROP, NFPROTO_IPV4, 0), MATCH_RANGE, FIELD_IP_TTL, 0, 9);
         number(of(c, VERDICT_DROP, NFPROTO_IPV6, 0), MATCH_EQUAL, FIELD_IP6_HOPLIMIT, 255, 0);
-        number(of(c, VERDICT_ACCEPT, 0, IPPROTO_ICMP), MATCH_EQUAL, FIELD_ICMP_TYPE, 3, 0);
+        number(of(c, VERDICT_ACCEPT, NFPROTO_IPV4, IPPROTO_ICMP), MATCH_EQUAL, FIELD_ICMP_TYPE, 3, 0);
         number(&c->rules[c->n_rules - 1], MATCH_EQUAL, FIELD_ICMP_CODE, 4, 0);
-        number(of(c, VERDICT_ACCEPT, 0, IPPROTO_ICMPV6), MATCH_EQUAL, FIELD_ICMPV6_TYPE, 1, 0);
+        number(of(c, VERDICT_ACCEPT, NFPROTO_IPV6, IPPROTO_ICMPV6), MATCH_EQUAL, FIELD_ICMPV6_TYPE, 1, 0);
         number(&c->rules[c->n_rules - 1], MATCH_EQUAL, FIELD_ICMPV6_CODE, 2, 0);
         number(rule(c, VERDICT_ACCEPT), MATCH_EQUAL, FIELD_PKTTYPE, 2, 0);
         number(rule(c, VERDICT_ACCEPT), MATCH_EQUAL, FIELD_FIB_SADDR_TYPE, 2, 0);
@@ -104,7 +106,7 @@ static void add_comparisons(struct chain *c)
         memcpy(number(rule(c, VERDICT_ACCEPT), MATCH_EQUAL, FIELD_CT_HELPER, 0, 0)->value, "ftp", 3);
         number(rule(c, VERDICT_ACCEPT), MATCH_EQUAL, FIELD_SECPATH, 1, 0);
         number(of(c, VERDICT_ACCEPT, 0, IPPROTO_TCP), MATCH_EQUAL, FIELD_CT_ORIG_DPORT, 8080, 0);
-        address(rule(c, VERDICT_ACCEPT), MATCH_EQUAL, FIELD_CT_ORIG_IP_DADDR, "198.51.100.1", NULL);
+        address(of(c, VERDICT_ACCEPT, NFPROTO_IPV4, 0), MATCH_EQUAL, FIELD_CT_ORIG_IP_DADDR, "198.51.100.1", NULL);
 }
 
 /* Only before the routing decision. */
@@ -395,6 +397,125 @@ static void test_nft_reads_it(void **state)
         ruleset_free(want);
 }
 
+/* What rule_text() writes is read as the same rule. */
+static void test_text_is_read(void **state)
+{
+        struct ruleset *want = everything(), *have = everything();
+        struct chain *c = table_add_chain(&have->tables[0], "read", NULL, 0, 0, false);
+        struct rule_reader reader = { .table = &have->tables[0], .prefix = "read" };
+
+        (void)state;
+        for (size_t i = 0; i < want->tables[0].n_chains; i++) {
+                for (size_t k = 0; k < want->tables[0].chains[i].n_rules; k++) {
+                        const struct rule *r = &want->tables[0].chains[i].rules[k];
+                        _cleanup_free_ char *text = rule_text(r), *again = NULL;
+                        struct rule_mistake mistake = {};
+
+                        if (r->verdict.kind == VERDICT_MAP)
+                                continue;
+                        if (rule_parse(&reader, c, text, &mistake) < 0)
+                                fail_msg("%s: %zu: %s", text, mistake.at, mistake.message);
+                        again = rule_text(&c->rules[c->n_rules - 1]);
+                        assert_string_equal(again, text);
+                }
+        }
+        ruleset_free(want);
+        ruleset_free(have);
+}
+
+static const struct {
+        const char *said, *meant;
+} sayings[] = {
+        { "tcp dport 25 accept", "meta l4proto tcp th dport 25 accept" },
+        { "tcp dport ssh ct state new accept", "meta l4proto tcp th dport 22 ct state new accept" },
+        { "udp dport 60000-61000 accept", "meta l4proto udp th dport 60000-61000 accept" },
+        { "ip saddr 192.0.2.9/24 drop", "meta nfproto ipv4 ip saddr 192.0.2.0/24 drop" },
+        { "ip saddr != 192.0.2.0/24 drop", "meta nfproto ipv4 ip saddr != 192.0.2.0/24 drop" },
+        { "tcp dport { 22, 80 } accept", "meta l4proto tcp th dport @said_1 accept" },
+        { "tcp dport != { 22, 1000-2000, } drop", "meta l4proto tcp th dport != @said_2 drop" },
+        { "ip saddr . tcp dport { 192.0.2.1 . 25, 192.0.2.2 . 26 } accept", "meta nfproto ipv4 meta l4proto tcp ip saddr . th dport @said_3 accept" },
+        { "ip saddr mail accept", "meta nfproto ipv4 ip saddr @said_4 accept" },
+        { "ip6 daddr { mail, 2001:db8::1 } accept", "meta nfproto ipv6 ip6 daddr @said_5 accept" },
+        { "icmp type echo-request limit rate 5/second accept", "meta nfproto ipv4 meta l4proto icmp icmp type 8 limit rate 5/second burst 5 packets accept" },
+        { "ct state != established,related drop", "ct state & (established | related) == 0x0 drop" },
+        { "ct state != new drop", "ct state != new drop" },
+        { "ip ttl < 10 drop", "meta nfproto ipv4 ip ttl 0-9 drop" },
+        { "meta length > 1000 drop", "meta length 1001-4294967295 drop" },
+        { "iifname eno* oifname != \"br0\" log prefix \"a b\" level info drop", "iifname \"eno*\" oifname != \"br0\" log prefix \"a b\" level info drop" },
+        { "tcp dport 22 update @ssh { ip saddr limit rate over 6/minute burst 3 packets } drop",
+          "meta l4proto tcp th dport 22 meta nfproto ipv4 update @ssh { ip saddr limit rate over 6/minute burst 3 packets } drop" },
+        { "meta mark set 0x1", "meta mark set 0x1" },
+        { "dnat to 10.0.0.17:25", "meta nfproto ipv4 dnat ip to 10.0.0.17:25" },
+        { "snat ip6 to [2001:db8::1]:1024-2048 random", "meta nfproto ipv6 snat ip6 to [2001:db8::1]:1024-2048 random" },
+        { "reject", "reject with icmpx type port-unreachable" },
+        { "counter", "counter" },
+};
+
+static void test_what_people_say(void **state)
+{
+        infra_estate *e = sample_estate();
+        struct ruleset *r = ruleset_new();
+        struct chain *c = table_add_chain(&r->tables[0], "said", NULL, 0, 0, false);
+        struct rule_reader reader = { .table = &r->tables[0], .estate = e, .prefix = "said" };
+
+        (void)state;
+        for (size_t i = 0; i < ELEMENTS(sayings); i++) {
+                struct rule_mistake mistake = {};
+                _cleanup_free_ char *text = NULL;
+
+                if (rule_parse(&reader, c, sayings[i].said, &mistake) < 0)
+                        fail_msg("%s: %zu: %s", sayings[i].said, mistake.at, mistake.message);
+                text = rule_text(&c->rules[c->n_rules - 1]);
+                assert_string_equal(text, sayings[i].meant);
+        }
+        assert_true(table_set(&r->tables[0], "said_2")->interval);
+        assert_int_equal(table_set(&r->tables[0], "said_5")->n_elements, 2);
+        ruleset_free(r);
+        infra_estate_free(e);
+}
+
+static const struct {
+        const char *said;
+        size_t at;
+        const char *message;
+} mistakes[] = {
+        { "", 0, "this rule says nothing" },
+        { "tcp dprot 25 accept", 0, "'tcp' begins no match, statement or verdict" },
+        { "tcp dport 70000 accept", 10, "'70000' is not a value of th dport" },
+        { "tcp dport 25-22 accept", 10, "'25-22' goes backwards" },
+        { "ip saddr nowhere accept", 9, "'nowhere' is not a value of ip saddr" },
+        { "ip saddr 192.0.2.0/33 accept", 9, "'192.0.2.0/33' is not a network" },
+        { "accept drop", 7, "nothing can follow a verdict" },
+        { "tcp dport { 22, 80 accept", 19, "a list ends with '}'" },
+        { "tcp dport @ports accept", 10, "there is no set '@ports' for this" },
+        { "limit rate 20 accept", 14, "'accept' is not a rate" },
+        { "log prefix \"never ends", 11, "this quote has no end" },
+        { "jump", 4, "the name of a chain is missing" },
+        { "dnat 10.0.0.1", 5, "'to' is missing" },
+        { "ip saddr 192.0.2.1 dnat to 2001:db8::1", 27, "the rule is for the other family" },
+        { "meta mark set ip saddr", 17, "ip saddr cannot become meta mark" },
+        { "tcp flags & syn accept", 16, "a mask is compared with == or !=" },
+};
+
+static void test_mistakes(void **state)
+{
+        struct ruleset *r = ruleset_new();
+        struct chain *c = table_add_chain(&r->tables[0], "said", NULL, 0, 0, false);
+        struct rule_reader reader = { .table = &r->tables[0], .prefix = "said" };
+
+        (void)state;
+        for (size_t i = 0; i < ELEMENTS(mistakes); i++) {
+                struct rule_mistake mistake = {};
+
+                assert_int_equal(rule_parse(&reader, c, mistakes[i].said, &mistake), -EINVAL);
+                assert_string_equal(mistake.message, mistakes[i].message);
+                if (mistake.at != mistakes[i].at)
+                        fail_msg("%s: at %zu", mistakes[i].said, mistake.at);
+                assert_int_equal(c->n_rules, 0);
+        }
+        ruleset_free(r);
+}
+
 /* Not every kernel has nft_queue. */
 static void test_queue(void **state)
 {
@@ -419,6 +540,9 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_there_and_back),
                 cmocka_unit_test(test_nft_reads_it),
+                cmocka_unit_test(test_text_is_read),
+                cmocka_unit_test(test_what_people_say),
+                cmocka_unit_test(test_mistakes),
                 cmocka_unit_test(test_queue),
         };
 
