@@ -201,6 +201,23 @@ const struct upgrade *estate_upgrade(const infra_estate *e, const char *name)
         return NULL;
 }
 
+uint64_t container_hash(const struct container *c)
+{
+        uint64_t h = 0xcbf29ce484222325u;
+
+        for (const char *p = c->name; *p; p++)
+                h = (h ^ (unsigned char)*p) * 0x100000001b3u;
+        return h;
+}
+
+/* The name is for people, the 32 bits of the hash keep names with the same beginning apart. */
+void container_port(const struct container *c, char ret[static CONTAINER_PORT_MAX + 1])
+{
+        uint64_t hash = container_hash(c);
+
+        snprintf(ret, CONTAINER_PORT_MAX + 1, "v%.6s%08x", c->name, (unsigned)(hash >> 32 ^ hash));
+}
+
 static int missing(const char *what, const char *name, const char *const *names, size_t n, infra_error **reterr)
 {
         const char *nearest = str_nearest(name, names, n);

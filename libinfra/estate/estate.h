@@ -340,6 +340,12 @@ const struct upgrade *estate_upgrade(const infra_estate *e, const char *name);
 int estate_no_container(const infra_estate *e, const char *name, infra_error **reterr);
 int estate_no_upgrade(const infra_estate *e, const char *name, infra_error **reterr);
 
+/* FNV-1a of the name: stable interface names and link addresses. */
+uint64_t container_hash(const struct container *c);
+/* The host's end of the container's network: IFNAMSIZ - 1 characters. */
+enum { CONTAINER_PORT_MAX = 15 };
+void container_port(const struct container *c, char ret[static CONTAINER_PORT_MAX + 1]);
+
 /*
  * Start order: every container after those it names in `after`, otherwise by name. @order has room for
  * n_containers indices. The estate has no cycle (policy refuses it). The stop order is the reverse.

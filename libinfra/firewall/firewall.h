@@ -25,6 +25,8 @@ struct firewall *firewall_free(struct firewall *f);
 
 /* The ruleset an estate wants; pure and deterministic. */
 int firewall_compile(const infra_estate *e, struct ruleset **ret, infra_error **reterr);
+/* The mistakes in its rules, located; -EBADMSG when there are any. */
+int firewall_check(const infra_estate *e, infra_diags *diags, infra_error **reterr);
 
 /*
  * Replaces our table by @wanted in one batch with the generation id, carrying fences over; no packet is

@@ -50,6 +50,7 @@ enum field {
         FIELD_IP6_CLASS,   /* version, traffic class, the flow label's first bits */
         FIELD_IP6_HOPLIMIT,
         FIELD_ETHER_SADDR,
+        FIELD_ARP_SADDR,   /* whose IPv4 address is announced */
         FIELD_LENGTH,
         FIELD_PRIORITY,
         FIELD_MARK,

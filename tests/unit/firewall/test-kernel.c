@@ -137,7 +137,7 @@ static void test_change_of_estate(void **state)
 
 static void test_round_trip_of_examples(void **state)
 {
-        static const char *const examples[] = { "demo", "infra02" };
+        static const char *const examples[] = { "demo", "infra02", "complete" };
         struct fixture *f = fixture(state);
 
         for (size_t i = 0; i < ELEMENTS(examples); i++) {
