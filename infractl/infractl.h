@@ -49,6 +49,8 @@ enum option_id {
         OPTION_STEPS,
         OPTION_DETACH,
         OPTION_PAUSE_BEFORE,
+        OPTION_FOR,
+        OPTION_ZONE,
         OPTION_COMPLETE, /* hidden: what shells complete */
         OPTION_MAX,
 };

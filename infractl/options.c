@@ -29,6 +29,8 @@ const struct option_row option_rows[OPTION_MAX] = {
         [OPTION_STEPS] = { "steps", 0, NULL, "every step, not only those that went wrong" },
         [OPTION_DETACH] = { "detach", 0, NULL, "begin the run and do not wait for its end" },
         [OPTION_PAUSE_BEFORE] = { "pause-before", 0, "cut-over", "prepare everything, then wait for `infractl resume`" },
+        [OPTION_FOR] = { "for", 0, "DURATION", "how long a ban holds (10m, 1h, 7d; default: until it is lifted)" },
+        [OPTION_ZONE] = { "zone", 0, "ZONE", "only what comes in by the interface of ZONE" },
         [OPTION_COMPLETE] = { "complete", 0, "WHAT", NULL },
 };
 

@@ -151,13 +151,17 @@ const struct verb verbs[] = {
           .summary = "take a container back to its generation before",
           .text = "Shows what that costs and asks. Without --with-volumes the data stays as it is now." },
         { .name = "firewall",
-          .arguments = "show|diff",
+          .arguments = "WORD [ARGUMENT...]",
           .min = 1,
-          .max = 1,
+          .max = 16,
           .run = verb_firewall,
-          .options = OPTION_BIT(OPTION_POLICY_SIDE),
-          .summary = "the ruleset, and how it differs from the policy",
-          .text = "show prints our table as loaded, diff what loading the policy would change." },
+          .options = OPTION_BIT(OPTION_POLICY_SIDE) | OPTION_BIT(OPTION_FOR) | OPTION_BIT(OPTION_ZONE),
+          .summary = "look at the firewall, and ban addresses",
+          .text = "show             our ruleset as loaded, or with --policy-side as the policy wants it\n"
+                  "diff             what loading the policy would change\n"
+                  "ban ADDRESS      drop everything that comes from there, with --for and --zone\n"
+                  "unban ADDRESS    lift a ban\n"
+                  "bans             who is banned, and for how long" },
         { .name = "volume",
           .arguments = "extract NAME PATH",
           .min = 3,
