@@ -72,7 +72,8 @@ class Grammar:
         if names and roll < 0.25:
             return "$" + self.pick(names)
         if depth < 2 and roll < 0.5:
-            return "(" + " ".join(self.value(kind, depth + 1) for _ in range(self.random.randint(0 if self.chance(0.05) else 1, 3))) + ")"
+            count = self.random.randint(0 if self.chance(0.05) else 1, 3)
+            return "(" + " ".join(self.value(kind, depth + 1) for _ in range(count)) + ")"
         return self.atom(kind)
 
     def address(self):
@@ -91,17 +92,23 @@ class Grammar:
             if self.chance(0.6):
                 parts.append(f"{self.pick(['dport', 'sport'])} {'! 22' if self.chance(0.1) else self.value('port')}")
             if self.chance(0.15):
-                parts.append(f"{self.pick(['dports', 'mod multiport source-ports'])} ({' '.join(str(p) for p in range(1, self.random.randint(2, 40)))} 100:200)")
+                ports = " ".join(str(p) for p in range(1, self.random.randint(2, 40)))
+                parts.append(f"{self.pick(['dports', 'mod multiport source-ports'])} ({ports} 100:200)")
             if proto == "tcp" and self.chance(0.2):
                 parts.append(self.pick(["syn", "! syn", "tcp-flags (SYN ACK) SYN", "tcp-flags ! ALL (SYN RST)", "tcp-option 7"]))
             return " ".join(parts)
         if roll < 0.7:
-            return self.pick(["proto icmp", "protocol icmp icmp-type echo-request", "proto ipv6-icmp icmpv6-type (1 2)", "proto icmp icmp-type ! redirect"])
+            return self.pick(["proto icmp", "protocol icmp icmp-type echo-request", "proto ipv6-icmp icmpv6-type (1 2)",
+                              "proto icmp icmp-type ! redirect"])
         return self.pick(["proto ! udp", "proto esp", "proto (icmp esp)", "protocol 47", "proto sctp chunk-types any (INIT DATA)"])
+
+    def interface(self):
+        value = "! " + self.pick(INTERFACES) if self.chance(0.15) else self.value("interface")
+        return f"{self.pick(['interface', 'outerface', 'if', 'of'])} {value}"
 
     def match(self):
         return self.pick([
-            lambda: f"{self.pick(['interface', 'outerface', 'if', 'of'])} {'! ' + self.pick(INTERFACES) if self.chance(0.15) else self.value('interface')}",
+            self.interface,
             lambda: f"{self.pick(['saddr', 'daddr', 'source'])} {self.address()}",
             self.protocol,
             lambda: self.pick(MATCHES),
@@ -123,7 +130,9 @@ class Grammar:
         use = {"interface": "interface $p", "port": "proto tcp dport $p", "address": "saddr $p"}[kind]
         block = self.chance(0.6)
         if block:
-            body = f"{{ {use} {{ {self.matches()} {self.pick(ACTIONS)}; {use.replace('proto tcp ', '')} ACCEPT; }} {self.match()} LOG log-prefix \"{name} $CHAIN\"; }}"
+            again = use.replace("proto tcp ", "")
+            body = (f"{{ {use} {{ {self.matches()} {self.pick(ACTIONS)}; {again} ACCEPT; }} "
+                    f"{self.match()} LOG log-prefix \"{name} $CHAIN\"; }}")
         else:
             body = f"{use} {self.pick(['ACCEPT', 'NOP', 'DROP'])};"
         self.functions.append((name, kind))
@@ -131,8 +140,8 @@ class Grammar:
 
     def condition(self):
         known = self.known("address") + ["CHAIN", "nothing"]
-        return self.pick(["@eq($CHAIN, INPUT)", "@ne($DOMAIN, ip)", "@not(@eq($TABLE, filter))", f"@defined(${self.pick(known)})", "1", "0", '""', "()",
-                          '@eq("$CHAIN-$TABLE", "INPUT-filter")', "@length($DOMAIN)", "@defined(&nothing)"])
+        return self.pick(["@eq($CHAIN, INPUT)", "@ne($DOMAIN, ip)", "@not(@eq($TABLE, filter))", f"@defined(${self.pick(known)})",
+                          "1", "0", '""', "()", '@eq("$CHAIN-$TABLE", "INPUT-filter")', "@length($DOMAIN)", "@defined(&nothing)"])
 
     def rule(self, depth):
         roll = self.random.random()
@@ -184,7 +193,8 @@ class Grammar:
         if roll < 0.42:
             name = self.name("part") + ".conf"
             self.files[name] = self.statement() + "\n"
-            return self.pick([f'@include "{name}";', f"include {name};", f"@include @glob('{name[:-5]}.*');", f"{self.place()} {{ @include '{self.rules_file()}'; }}"])
+            return self.pick([f'@include "{name}";', f"include {name};", f"@include @glob('{name[:-5]}.*');",
+                              f"{self.place()} {{ @include '{self.rules_file()}'; }}"])
         return f"{self.place()} {self.block(0) if self.chance(0.8) else self.rule_or_block(0)}"
 
     def rules_file(self):

@@ -91,13 +91,15 @@ MISTAKES = {
     "chain INPUT { prot tcp ACCEPT; }\n": ["1:15: error: unknown keyword 'prot'", "did you mean \"proto\"?"],
     "chain INPUT ACCEPT;\n}\n": ["2:1: error: '}' closes nothing"],
     "chain INPUT { proto tcp dport 22; }\n": ["1:33: error: the rule has no action"],
-    "@hook pre 'touch ran';\nchain INPUT saddr `touch ran` ACCEPT;\n": ["1:1: error: ferm would run the command 'touch ran'", "2:19: error: ferm would run"],
+    "@hook pre 'touch ran';\nchain INPUT saddr `touch ran` ACCEPT;\n": ["1:1: error: ferm would run the command 'touch ran'",
+                                                                        "2:19: error: ferm would run"],
     "@include 'touch ran|';\n": ["1:10: error: ferm would run the command 'touch ran'"],
     "chain INPUT saddr @resolve(host.example.org) ACCEPT;\n": ["1:19: error: ferm would look up 'host.example.org'"],
-    "domain eb chain INPUT ACCEPT;\nchain INPUT ctstate NEW ACCEPT;\n": ["1:8: error: domain 'eb' is outside", "2:13: error: unknown keyword 'ctstate'",
-                                                                       "mod conntrack"],
+    "domain eb chain INPUT ACCEPT;\nchain INPUT ctstate NEW ACCEPT;\n": ["1:8: error: domain 'eb' is outside",
+                                                                       "2:13: error: unknown keyword 'ctstate'", "mod conntrack"],
     "chain (A B) @preserve;\n": ["1:13: error: @preserve keeps the rules that chain 'A' has"],
-    "@include 'missing.conf';\nchain INPUT interface $from_there ACCEPT;\nchain INPUT bad;\n": ["1:10: error: there is no file './missing.conf'", "3:13: error: unknown"],
+    "@include 'missing.conf';\nchain INPUT interface $from_there ACCEPT;\nchain INPUT bad;\n":
+        ["1:10: error: there is no file './missing.conf'", "3:13: error: unknown"],
 }
 
 

@@ -46,13 +46,40 @@ static int stray(struct lexer *l, const char *p)
 
         if (isspace(c) || (c == '\\' && strspn(p + 1, " \t\r") == (size_t)(l->end - p - 1)))
                 return 0;
-        if (c == '"' || c == '\'' || c == '`')
-                return ferm_go_on(ferm_error(l->f, &at, "text in quotes ends on its own line", "quote without an end"));
         if (c > ' ' && c < 127)
                 return ferm_go_on(ferm_error(l->f, &at, "ferm passes over it in silence: take it out or put the text in quotes",
                                              "character '%c' means nothing here", c));
         return ferm_go_on(ferm_error(l->f, &at, "ferm passes over it in silence: take it out or put the text in quotes",
                                      "byte 0x%02x means nothing here", c));
+}
+
+static int add_token(struct lexer *l, const char *p, size_t n, const char *text)
+{
+        struct ferm_token *t = text ? ARRAY_ADD(l->tokens, l->n) : NULL;
+
+        if (!t)
+                return -ENOMEM;
+        *t = token_at(l, p, n);
+        t->text = text;
+        return 0;
+}
+
+/* The text up to ";" is taken as what was meant, so that nothing else is said about this line. */
+static int unfinished(struct lexer *l, const char **p)
+{
+        struct ferm_token at = token_at(l, *p, 1);
+        const char *end = memchr(*p, ';', (size_t)(l->end - *p));
+        size_t n = (size_t)((end ? end : l->end) - *p);
+        char *text = ferm_alloc(l->f, n + 2);
+        int r = ferm_go_on(ferm_error(l->f, &at, "text in quotes ends on its own line", "quote without an end"));
+
+        if (r < 0 || !text)
+                return r < 0 ? r : -ENOMEM;
+        memcpy(text, *p, n);
+        text[n] = **p;
+        r = add_token(l, *p, n, text);
+        *p += n;
+        return r;
 }
 
 /* Length of the token at p, 0: none. */
@@ -82,24 +109,18 @@ static int lex_line(struct lexer *l)
 
         while (p < l->end) {
                 size_t n = token_length(l, p);
-                struct ferm_token *t;
                 int r;
 
                 if (n == 1 && *p == '#')
                         return 0;
-                if (n == 0) {
+                if (n)
+                        r = add_token(l, p, n, ferm_text(l->f, p, n));
+                else if (*p && strchr("\"'`", *p))
+                        r = unfinished(l, &p);
+                else
                         r = stray(l, p++);
-                        if (r < 0)
-                                return r;
-                        continue;
-                }
-                t = ARRAY_ADD(l->tokens, l->n);
-                if (!t)
-                        return -ENOMEM;
-                *t = token_at(l, p, n);
-                t->text = ferm_text(l->f, p, n);
-                if (!t->text)
-                        return -ENOMEM;
+                if (r < 0)
+                        return r;
                 p += n;
         }
         return 0;

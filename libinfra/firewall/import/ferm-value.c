@@ -188,6 +188,13 @@ static int read_quoted(struct ferm *f, const struct ferm_token *t, size_t n, con
         return *ret ? 0 : -ENOMEM;
 }
 
+static const char *missing_hint(const char *name)
+{
+        if (streq(name, "DOMAIN") || streq(name, "TABLE") || streq(name, "CHAIN"))
+                return "it has a value only behind the domain, table or chain that is written out";
+        return "it must be defined before it is used, in this block or one around it";
+}
+
 static int read_variable(struct ferm *f, const struct ferm_value **ret)
 {
         const struct ferm_token *t = NULL;
@@ -202,7 +209,7 @@ static int read_variable(struct ferm *f, const struct ferm_value **ret)
                 return r;
         if (f->incomplete)
                 return -EBADMSG;
-        return ferm_error(f, t, NULL, "there is no variable '$%s'", t->text);
+        return ferm_error(f, t, missing_hint(t->text), "there is no variable '$%s'", t->text);
 }
 
 static int read_negation(struct ferm *f, const struct ferm_token *t, unsigned flags, const struct ferm_value **ret)
