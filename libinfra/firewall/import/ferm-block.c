@@ -340,8 +340,8 @@ int ferm_enter(struct ferm *f, unsigned level, const struct ferm_rule *above)
         f->depth++;
         ferm_level_reset(&v);
         while (r >= 0 && !v.closed && (v.token = ferm_next(f))) {
-                if (++f->steps > FERM_STEPS_MAX)
-                        r = ferm_stop(f, v.token, "the configuration is too long");
+                if (f->steps > FERM_STEPS_MAX)
+                        r = ferm_stop(f, v.token, "the configuration is too long with all its repetitions");
                 else
                         r = keyword(f, &v);
                 if (r == -EBADMSG) {

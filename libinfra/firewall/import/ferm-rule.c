@@ -128,8 +128,9 @@ static const char *of_ip6(const char *option, const char *value)
 
 static int add_values(struct ferm *f, const char *name, const struct ferm_value *v, struct words *w)
 {
-        int r = v->n ? 0 : ferm_go_on(ferm_error(f, v->at, NULL, "a value of '%s' is empty", name + 2));
+        int r = 0;
 
+        /* Without any value the option is left out, like in ferm. */
         for (size_t i = 0; i < v->n && r >= 0; i++) {
                 if (v->items[i]->kind != FERM_TEXT)
                         return ferm_error(f, v->at, NULL, "'%s' wants plain text", name + 2);

@@ -181,6 +181,7 @@ const struct ferm_token *ferm_next(struct ferm *f)
 
         if (t) {
                 f->script->stream->at++;
+                f->steps++;
                 f->last = t;
         }
         return t;
@@ -267,6 +268,8 @@ static int collection_fill(struct ferm *f, struct collection *c, unsigned flags)
                 const struct ferm_token *t = ferm_next(f);
                 int r, done = 0;
 
+                if (f->steps > FERM_STEPS_MAX)
+                        return ferm_stop(f, NULL, "the configuration is too long with all its repetitions");
                 if (!t)
                         return ferm_error(f, NULL, "the rule must end with \";\" or a block", "unexpected end of file");
                 if (ferm_is(t, ";") && !c->level) {

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Reading a configuration of ferm from its first file to struct legacy; memory and mistakes. */
+/*
+ * Reading a configuration of ferm from its first file to struct legacy; memory and mistakes. Tables and chains come in
+ * the order in which ferm prints them. When there are mistakes, the rules that could be read are in struct legacy
+ * nevertheless, for those who want to show them beside the mistakes.
+ */
 
 #include "firewall/import/ferm.h"
 
@@ -30,7 +34,8 @@ void *ferm_alloc(struct ferm *f, size_t size)
         if (!b || b->size - b->used < size) {
                 size_t room = MAX(size, BLOCK_SIZE);
 
-                if (size > FERM_MEMORY_MAX || f->memory + room > FERM_MEMORY_MAX)
+                f->exhausted |= room > FERM_MEMORY_MAX - f->memory;
+                if (f->exhausted)
                         return NULL;
                 b = calloc(1, sizeof(*b) + room);
                 if (!b)
@@ -132,7 +137,7 @@ int ferm_error(struct ferm *f, const struct ferm_token *at, const char *hint, co
         va_end(ap);
         if (r < 0)
                 return r;
-        if (f->diags->n >= FERM_DIAGS_MAX)
+        if (f->diags->n - f->diags_before >= FERM_DIAGS_MAX)
                 return ferm_stop(f, at, "there are %d mistakes so far", FERM_DIAGS_MAX);
         return -EBADMSG;
 }
@@ -238,15 +243,15 @@ static int read_all(struct ferm *f, struct legacy *l, const char *path, infra_er
                 r = give_domain(l, AF_INET, &f->ip);
         if (r >= 0)
                 r = give_domain(l, AF_INET6, &f->ip6);
+        if (r == -ENOMEM && f->exhausted && f->last)
+                r = ferm_stop(f, NULL, "the configuration takes more than %zu MB of memory", FERM_MEMORY_MAX / 1024 / 1024);
         f->script = NULL;
-        if (r == -ENOMEM && f->memory > FERM_MEMORY_MAX / 2)
-                return infra_error_set(reterr, r, "%s needs more than %zu MB of memory", path, FERM_MEMORY_MAX / 1024 / 1024);
         return r == -ENOMEM ? infra_error_oom(reterr) : r;
 }
 
 int legacy_read_ferm(struct legacy *l, const char *path, bool resolve, infra_diags *diags, infra_error **reterr)
 {
-        CLEANUP(ferm_done) struct ferm f = { .diags = diags, .resolve = resolve };
+        CLEANUP(ferm_done) struct ferm f = { .diags = diags, .diags_before = diags->n, .resolve = resolve };
         int r = read_all(&f, l, path, reterr);
 
         if (!f.errors)

@@ -41,7 +41,7 @@ enum {
         FERM_INCLUDE_DEPTH_MAX = 32,
         FERM_DEPTH_MAX = 100,          /* blocks, lists and replays within each other */
         FERM_CALLS_MAX = 1 << 18,      /* of functions */
-        FERM_STEPS_MAX = 1 << 24,      /* keywords read, replays included */
+        FERM_STEPS_MAX = 1 << 26,      /* tokens read, replays included */
         FERM_RULES_MAX = 1 << 18,
         FERM_LIST_MAX = 1 << 16,
         FERM_TEXT_MAX = 1 << 16,
@@ -232,11 +232,13 @@ struct ferm_domain {
 
 struct ferm {
         infra_diags *diags;
+        size_t diags_before; /* of other readers */
         bool resolve;
         bool incomplete; /* something could not be read: names that are missing may have been there */
         size_t errors;
         struct ferm_block *blocks;
         size_t memory;
+        bool exhausted; /* FERM_MEMORY_MAX */
         size_t files, calls, steps, rules;
         unsigned depth, subchains;
         struct ferm_source *sources;

@@ -20,6 +20,7 @@
 /* A directory of its own for each test, with the file "f" in it. */
 struct place {
         char path[64];
+        bool resolve;
         struct legacy legacy;
         infra_diags *diags;
         infra_error *error;
@@ -52,7 +53,7 @@ static int read_file(struct place *p)
 {
         _cleanup_free_ char *path = path_join("%s/f", p->path);
 
-        return legacy_read_ferm(&p->legacy, path, false, p->diags, &p->error);
+        return legacy_read_ferm(&p->legacy, path, p->resolve, p->diags, &p->error);
 }
 
 /* The rules as lines "FAMILY TABLE CHAIN: words". */
@@ -135,6 +136,8 @@ static void test_empty(void **state)
         assert_rules("# only a comment", "");
         assert_rules("\xef\xbb\xbf" "chain INPUT \\\r\n  ACCEPT;\r\n", "ip filter INPUT: --jump ACCEPT\n");
         assert_rules("chain INPUT saddr () ACCEPT;", "");
+        assert_rules("domain (ip ip6) table nat chain PREROUTING daddr (10.0.0.1) DNAT to @ipfilter(10.0.0.2);",
+                     "ip nat PREROUTING: --destination 10.0.0.1 --jump DNAT --to-destination 10.0.0.2\n");
 }
 
 static void test_lists(void **state)
@@ -375,6 +378,7 @@ static void test_limits(void **state)
                             *calls = repeat("chain INPUT interface ", "@cat(", 5000, ""), *mistakes = repeat("", "bad;\n", 500, ""),
                             *rows = repeat("chain INPUT ", "saddr (1 2 3 4 5 6 7 8 9 10) ", 8, "ACCEPT;"),
                             *text = repeat("@def $a = 0123456789;", "@def $a = \"$a$a\";", 40, ""),
+                            *replays = repeat("@def $a = (0 1 2 3 4 5 6 7);", "chain $a ", 12, "policy DROP;"),
                             *list = repeat("@def $a = (0 1 2);", "@def $a = ($a $a);", 40, "");
 
         (void)state;
@@ -387,6 +391,7 @@ static void test_limits(void **state)
         assert_limit(list, "longer than");
         assert_limit("@def &f() = &f(); chain INPUT &f();", "does '&f' call itself?");
         assert_limit("@def &f() = { &f(); } chain INPUT &f();", "nested more than");
+        assert_limit(replays, "MB of memory");
         /* Empty lists make no rules, however many combinations there would be. */
         assert_rules("@def $a = (1 2 3 4 5 6 7 8 9); @def $a = ($a $a $a $a $a $a $a $a $a); @def $a = ($a $a $a $a $a $a $a);\n"
                      "chain INPUT saddr $a daddr $a interface $a outerface $a proto () ACCEPT;", "");
@@ -459,6 +464,22 @@ static void test_resolve(void **state)
                      "ip6 filter INPUT: --source 2001:db8::1 --jump ACCEPT\n");
 }
 
+/* With permission; this name is on every machine, whether there is a DNS or not. */
+static void test_resolve_name(void **state)
+{
+        static const char text[] = "domain (ip ip6) chain INPUT saddr @resolve(localhost) ACCEPT;";
+        _cleanup_place_ struct place p;
+        _cleanup_free_ char *got = NULL;
+
+        (void)state;
+        place_init(&p);
+        p.resolve = true;
+        put(&p, "f", text, strlen(text));
+        assert_int_equal(read_file(&p), 0);
+        got = rules(&p.legacy);
+        assert_non_null(strstr(got, "ip filter INPUT: --source 127.0.0.1 --jump ACCEPT\n"));
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -470,6 +491,7 @@ int main(void)
                 cmocka_unit_test(test_several_mistakes), cmocka_unit_test(test_limits),
                 cmocka_unit_test(test_truncated),    cmocka_unit_test(test_garbled),
                 cmocka_unit_test(test_no_file),      cmocka_unit_test(test_resolve),
+                cmocka_unit_test(test_resolve_name),
         };
 
         cmocka_set_message_output(CM_OUTPUT_TAP);
