@@ -115,16 +115,22 @@ static int resolve(struct ferm *f, const char *domain, const struct ferm_value *
         return r;
 }
 
+/* What is in it is looked up first: ferm can do that since 2.6. */
 static int filter(struct ferm *f, const char *domain, const struct ferm_value *v, struct ferm_items *ret)
 {
-        const struct ferm_value *addresses = v->items[0];
-        int r = 0;
+        _cleanup_items_ struct ferm_items addresses = {};
+        int r;
 
-        for (size_t i = 0; i < ferm_count(addresses) && r >= 0; i++) {
-                const struct ferm_value *address = ferm_item(addresses, i);
+        if (f->depth >= FERM_DEPTH_MAX)
+                return ferm_stop(f, v->at, "calls are nested more than %d deep", FERM_DEPTH_MAX);
+        f->depth++;
+        r = ferm_realize(f, domain, v->items[0], &addresses);
+        f->depth--;
+        for (size_t i = 0; i < addresses.n && r >= 0; i++) {
+                const struct ferm_value *address = addresses.items[i];
 
                 if (address->kind != FERM_TEXT)
-                        return ferm_error(f, v->at, "ferm cannot do it, either", "@ipfilter() wants addresses, not @resolve()");
+                        return ferm_error(f, v->at, NULL, "@ipfilter() wants addresses");
                 if (ferm_address_is_of(domain, address->text))
                         r = ferm_items_add(f, ret, address);
         }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * The keywords that ferm 2.5 knows for protocols, matches and targets of iptables; as in its own definitions, also
- * where the kernel or iptables has long forgotten the module.
+ * The keywords that ferm knows for protocols, matches and targets of iptables: those of ferm 2.5.1, also where the
+ * kernel or iptables has long forgotten the module, and what has come since (length2, nfacct, JOOL, zone-orig, zone-reply,
+ * random-fully).
  */
 
 #include "firewall/import/ferm.h"
@@ -72,11 +73,13 @@ static const struct ferm_module matches[] = {
         { "ipvs", KEYWORDS({ "ipvs", FLAG, BEFORE }, { "vproto", LIST, BEFORE }, { "vaddr", LIST, BEFORE },
                 { "vport", LIST, BEFORE }, { "vdir", LIST }, { "vportctl", LIST, BEFORE }) },
         { "length", KEYWORDS({ "length", LIST, AFTER }) },
+        { "length2", KEYWORDS({ "length", LIST, AFTER }, { "layer3", FLAG }, { "layer4", FLAG }, { "layer5", FLAG }) },
         { "limit", KEYWORDS({ "limit", ONE }, { "limit-burst", ONE }) },
         { "mac", KEYWORDS({ "mac-source", LIST, AFTER }) },
         { "mark", KEYWORDS({ "mark", LIST, BEFORE }) },
         { "multiport", KEYWORDS({ "source-ports", PORTS, AFTER }, { "destination-ports", PORTS, AFTER },
                 { "ports", PORTS, AFTER }) },
+        { "nfacct", KEYWORDS({ "nfacct-name", ONE }) },
         { "nth", KEYWORDS({ "every", LIST }, { "counter", LIST }, { "start", LIST }, { "packet", LIST }) },
         { "osf", KEYWORDS({ "genre", LIST, BEFORE }, { "ttl", ONE }, { "log", ONE }) },
         { "owner", KEYWORDS({ "uid-owner", LIST, BEFORE }, { "gid-owner", LIST, BEFORE }, { "pid-owner", LIST },
@@ -131,6 +134,7 @@ static const struct ferm_module targets[] = {
                 { "xor-mark", ONE }, { "set-mark", ONE }, { "mask", ONE }) },
         { "CONNSECMARK", KEYWORDS({ "save", FLAG }, { "restore", FLAG }) },
         { "CT", KEYWORDS({ "notrack", FLAG }, { "helper", ONE }, { "ctevents", JOINED }, { "expevents", JOINED },
+                { "zone-orig", ONE }, { "zone-reply", ONE },
                 { "zone", ONE }, { "timeout", ONE }) },
         { "DNAT", KEYWORDS({ "to-destination", EACH }, { "to", EACH, NEVER, "to-destination" },
                 { "persistent", FLAG }, { "random", FLAG }) },
@@ -144,12 +148,14 @@ static const struct ferm_module targets[] = {
                 { "hmark-rnd", ONE }) },
         { "IDLETIMER", KEYWORDS({ "timeout", ONE }, { "label", ONE }) },
         { "IPV4OPTSSTRIP" },
+        { "JOOL", KEYWORDS({ "instance", ONE }) },
+        { "JOOL_SIIT", KEYWORDS({ "instance", ONE }) },
         { "LED", KEYWORDS({ "led-trigger-id", ONE }, { "led-delay", ONE }, { "led-always-blink", FLAG }) },
         { "LOG", KEYWORDS({ "log-level", ONE }, { "log-prefix", ONE }, { "log-tcp-sequence", FLAG },
                 { "log-tcp-options", FLAG }, { "log-ip-options", FLAG }, { "log-uid", FLAG }) },
         { "MARK", KEYWORDS({ "set-mark", ONE }, { "set-xmark", ONE }, { "and-mark", ONE }, { "or-mark", ONE },
                 { "xor-mark", ONE }) },
-        { "MASQUERADE", KEYWORDS({ "to-ports", ONE }, { "random", FLAG }) },
+        { "MASQUERADE", KEYWORDS({ "to-ports", ONE }, { "random", FLAG }, { "random-fully", FLAG }) },
         { "MIRROR" },
         { "NETMAP", KEYWORDS({ "to", ONE }) },
         { "NFLOG", KEYWORDS({ "nflog-group", ONE }, { "nflog-prefix", ONE }, { "nflog-range", ONE },

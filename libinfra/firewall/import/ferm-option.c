@@ -132,6 +132,9 @@ static int addresses(struct ferm *f, const struct ferm_rule *rule, const struct 
                         r = ferm_items_add(f, &kept, l.items[i]);
         if (r < 0)
                 return r;
+        if (v->kind == FERM_NOT && kept.n > 1)
+                return ferm_error(f, v->at, "\"! a\" and \"! b\" would have to be in one rule, which iptables cannot do",
+                                  "what is negated gives several addresses");
         if (v->kind == FERM_NOT && kept.n)
                 *ret = ferm_value_list(f, FERM_NOT, v->at, kept.items, 1);
         else

@@ -52,6 +52,7 @@ static struct ferm_name *lookup(struct ferm *f, const char *name, bool is_functi
         return NULL;
 }
 
+/* The true line. ferm counts wrongly behind a call of a function that is written on several lines. */
 static int line_of(struct ferm *f, const struct ferm_token *at, const struct ferm_value **ret)
 {
         char number[16];

@@ -96,8 +96,6 @@ int ferm_negate(struct ferm *f, const struct ferm_value *v, bool allow_list, con
         if (v->kind == FERM_LIST && !allow_list)
                 return ferm_error(f, NULL, "\"! (a b)\" would match everything that is not a or not b: write a block with RETURN instead",
                                   "a list cannot be negated");
-        if (v->kind == FERM_RESOLVE || v->kind == FERM_IPFILTER)
-                return ferm_error(f, NULL, NULL, "what @resolve() or @ipfilter() gives cannot be negated");
         *ret = ferm_value_list(f, FERM_NOT, v->at, &v, 1);
         return *ret ? 0 : -ENOMEM;
 }
