@@ -150,7 +150,12 @@ static int find_files(struct ferm *f, const struct ferm_token *at, struct ferm_i
                 return r;
         if (names->kind == FERM_NOT)
                 return ferm_error(f, at, NULL, "the name of a file expected");
-        return globbed ? ferm_items_add(f, l, names) : collect(f, at, names, l);
+        if (!globbed)
+                return collect(f, at, names, l);
+        /* These paths are whole already. */
+        for (size_t i = 0; i < ferm_count(names) && r >= 0; i++)
+                r = add_file(f, at, ferm_item(names, i)->text, l);
+        return r;
 }
 
 static int run(struct ferm *f, struct ferm_level *v, struct ferm_script *script)
@@ -206,10 +211,7 @@ int ferm_include(struct ferm *f, struct ferm_level *v)
 
         if (r >= 0)
                 r = ferm_expect(f, ";", "';' expected: @include ends the rule");
-        for (size_t i = 0; i < files.n && r >= 0; i++) {
-                if (files.items[i]->kind != FERM_TEXT)
-                        return ferm_error(f, at, NULL, "the name of a file expected");
+        for (size_t i = 0; i < files.n && r >= 0; i++)
                 r = include_one(f, v, at, files.items[i]->text);
-        }
         return r;
 }

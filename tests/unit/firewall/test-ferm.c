@@ -302,6 +302,7 @@ static void test_mistakes(void **state)
                 { "@hook later x;", 1, 7, 5, "no time for a hook" },
                 { "@include 'list|';", 1, 10, 7, "ferm would run the command 'list'" },
                 { "@include 'none';", 1, 10, 6, "there is no file" },
+                { "@include @glob('/dev/nul[l]');", 1, 10, 5, "there is no file" },
                 { "@include '/tmp';", 1, 10, 6, "is a directory" },
                 { "chain INPUT saddr @resolve(a.example.org) ACCEPT;", 1, 19, 8, "ferm would look up 'a.example.org'" },
                 { "chain INPUT interface @resolve(10.0.0.1) ACCEPT;", 1, 23, 8, "cannot be the value of 'in-interface'" },
