@@ -15,30 +15,20 @@
 #include "base/fd.h"
 #include "container/lxc.h"
 
-/* FNV-1a: stable names and addresses from a container's name. */
-static uint64_t hash_of(const char *text)
-{
-        uint64_t h = 0xcbf29ce484222325u;
-
-        for (; *text; text++)
-                h = (h ^ (unsigned char)*text) * 0x100000001b3u;
-        return h;
-}
-
 static void add_network(struct str *s, const infra_estate *e, const struct container *c)
 {
         const struct host *h = &e->host;
-        uint64_t hash = hash_of(c->name);
-        char text[ADDRESS_TEXT_MAX];
+        uint64_t hash = container_hash(c);
+        char port[CONTAINER_PORT_MAX + 1], text[ADDRESS_TEXT_MAX];
 
         str_add(s, "\nlxc.net.0.type = veth\nlxc.net.0.link = %s\nlxc.net.0.flags = up\nlxc.net.0.name = eth0\n",
                 h->bridge);
-        /* Locally administered. The interface has 15 characters at most (IFNAMSIZ); the name is for people, the 32 bits
-         * of the hash keep names with the same beginning apart. */
+        /* Locally administered. */
         str_add(s, "lxc.net.0.hwaddr = 02:%02x:%02x:%02x:%02x:%02x\n", (unsigned)(hash & 0xff),
                 (unsigned)(hash >> 8 & 0xff), (unsigned)(hash >> 16 & 0xff), (unsigned)(hash >> 24 & 0xff),
                 (unsigned)(hash >> 32 & 0xff));
-        str_add(s, "lxc.net.0.veth.pair = v%.6s%08x\n", c->name, (unsigned)(hash >> 32 ^ hash));
+        container_port(c, port);
+        str_add(s, "lxc.net.0.veth.pair = %s\n", port);
         if (address_is_set(&c->internal)) {
                 str_add(s, "lxc.net.0.ipv4.address = %s/%u\n", address_format_host(&c->internal, text),
                         h->bridge_ipv4.prefix);

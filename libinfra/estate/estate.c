@@ -85,6 +85,9 @@ void zone_done(struct zone *z)
         free(z->name);
         free(z->interface);
         free(z->networks);
+        for (size_t i = 0; i < z->n_members; i++)
+                origin_done(&z->members[i]);
+        free(z->members);
 }
 
 void upgrade_done(struct upgrade *u)
@@ -96,9 +99,40 @@ void upgrade_done(struct upgrade *u)
         free(u->to);
 }
 
+void rule_list_done(struct rule_list *l)
+{
+        for (size_t i = 0; i < l->n_lines; i++)
+                free(l->lines[i].text);
+        free(l->lines);
+        free(l->name);
+}
+
+void filter_done(struct filter *f)
+{
+        for (size_t i = 0; i < f->n_chains; i++)
+                rule_list_done(&f->chains[i]);
+        for (size_t i = 0; i < f->n_rules; i++)
+                rule_list_done(&f->rules[i]);
+        for (size_t i = 0; i < f->n_sets; i++) {
+                free(f->sets[i].name);
+                free(f->sets[i].addresses);
+                strlist_done(&f->sets[i].ports);
+        }
+        for (size_t i = 0; i < f->n_rescue; i++)
+                origin_done(&f->rescue[i]);
+        free(f->rescue);
+        free(f->chains);
+        free(f->rules);
+        free(f->sets);
+        free(f->log_prefix);
+}
+
 void host_done(struct host *h)
 {
         services_done(h->services, h->n_services);
+        for (size_t i = 0; i < h->n_connects; i++)
+                connection_done(&h->connects[i]);
+        free(h->connects);
         for (size_t i = 0; i < h->n_third_party; i++)
                 source_rule_done(&h->third_party[i]);
         free(h->third_party);
@@ -127,6 +161,7 @@ INFRA_PUBLIC infra_estate *infra_estate_free(infra_estate *e)
         for (size_t i = 0; i < e->n_upgrades; i++)
                 upgrade_done(&e->upgrades[i]);
         host_done(&e->host);
+        filter_done(&e->filter);
         free(e->containers);
         free(e->zones);
         free(e->upgrades);
@@ -164,6 +199,23 @@ const struct upgrade *estate_upgrade(const infra_estate *e, const char *name)
                 if (streq(e->upgrades[i].name, name))
                         return &e->upgrades[i];
         return NULL;
+}
+
+uint64_t container_hash(const struct container *c)
+{
+        uint64_t h = 0xcbf29ce484222325u;
+
+        for (const char *p = c->name; *p; p++)
+                h = (h ^ (unsigned char)*p) * 0x100000001b3u;
+        return h;
+}
+
+/* The name is for people, the 32 bits of the hash keep names with the same beginning apart. */
+void container_port(const struct container *c, char ret[static CONTAINER_PORT_MAX + 1])
+{
+        uint64_t hash = container_hash(c);
+
+        snprintf(ret, CONTAINER_PORT_MAX + 1, "v%.6s%08x", c->name, (unsigned)(hash >> 32 ^ hash));
 }
 
 static int missing(const char *what, const char *name, const char *const *names, size_t n, infra_error **reterr)

@@ -60,11 +60,20 @@ struct probe {
         struct span span;
 };
 
+/* So many in so many seconds; `burst` at once. count 0 = no limit. */
+struct rate {
+        unsigned count;
+        unsigned per_s;
+        unsigned burst;
+};
+
 struct service {
         struct ports port;
         struct origin *from;
         size_t n_from;
-        unsigned public_port; /* DNAT on the host's own addresses; 0 = none */
+        unsigned public_port; /* DNAT on the host's own addresses; 0 = none. Of a range: its first port there */
+        struct rate limit;    /* new connections of one source */
+        bool log;             /* new connections are logged */
         struct probe probe;
         struct span span;
 };
@@ -109,11 +118,23 @@ struct conffile {
         struct span span;
 };
 
+/* Which source address containers without one of their own have in a zone that is reached by an interface. */
+enum translate {
+        TRANSLATE_MASQUERADE, /* whatever the interface has */
+        TRANSLATE_NONE,       /* their own */
+        TRANSLATE_ADDRESS,
+        TRANSLATE_MAX,
+};
+
 struct zone {
         char *name;
         char *interface;          /* or NULL: known by networks alone */
         struct address *networks; /* may be empty when an interface is given */
         size_t n_networks;
+        struct origin *members;   /* containers, zones and networks that belong to it */
+        size_t n_members;
+        enum translate translate; /* of what leaves by its interface */
+        struct address translate_to; /* TRANSLATE_ADDRESS */
         struct span span;
 };
 
@@ -216,6 +237,9 @@ struct host {
         size_t n_resolvers;
         struct service *services;   /* of the host itself */
         size_t n_services;
+        struct connection *connects; /* that the host itself may open */
+        size_t n_connects;
+        bool connects_only;         /* whether `connects` is given: nothing else leaves then */
         unsigned id_first;          /* first subordinate id, default 100000 */
         unsigned id_count;          /* default 65536 */
         char *console_kind;         /* remote console: kind, address, holder; NULL when not given */
@@ -224,11 +248,81 @@ struct host {
         struct span span;
 };
 
+/* One rule in nft's words, or one element of a list that is kept as it is written. */
+struct rule_line {
+        char *text;
+        struct span span; /* of the text's first character */
+};
+
+/* Rules of a place or of a named chain. */
+struct rule_list {
+        char *name;
+        struct rule_line *lines;
+        size_t n_lines;
+        struct span span;
+};
+
+/* Addresses or ports by name, for rules. */
+struct named_set {
+        char *name;
+        struct address *addresses;
+        size_t n_addresses;
+        struct strlist ports; /* "25", "1000-2000" */
+        struct span span;
+};
+
+/* firewall.yaml: what services cannot express. */
+struct filter {
+        bool only_rules;      /* no loopback, icmp, state and openings but what the rules say */
+        bool anti_spoofing;
+        bool counters;        /* of every opening */
+        struct rate icmp_limit;
+        struct rate log_dropped;
+        char *log_prefix;     /* default "infra" */
+        struct origin *rescue; /* zones from which ssh gets in by the rescue ruleset */
+        size_t n_rescue;
+        struct named_set *sets;
+        size_t n_sets;
+        struct rule_list *chains;
+        size_t n_chains;
+        struct rule_list *rules; /* by place */
+        size_t n_rules;
+        struct span span;
+};
+
+/* Where rules of firewall.yaml stand: filter places before (`forward`) and behind (`forward-last`) the estate's openings. */
+enum rule_place {
+        RULE_RAW_PREROUTING,
+        RULE_MANGLE_PREROUTING,
+        RULE_NAT_PREROUTING,
+        RULE_MANGLE_INPUT,
+        RULE_INPUT,
+        RULE_INPUT_LAST,
+        RULE_SECURITY_INPUT,
+        RULE_NAT_INPUT,
+        RULE_MANGLE_FORWARD,
+        RULE_FORWARD,
+        RULE_FORWARD_LAST,
+        RULE_SECURITY_FORWARD,
+        RULE_RAW_OUTPUT,
+        RULE_MANGLE_OUTPUT,
+        RULE_NAT_OUTPUT,
+        RULE_OUTPUT,
+        RULE_OUTPUT_LAST,
+        RULE_SECURITY_OUTPUT,
+        RULE_MANGLE_POSTROUTING,
+        RULE_NAT_POSTROUTING,
+        RULE_PLACE_MAX,
+};
+const char *rule_place_name(enum rule_place p);
+int rule_place_parse(const char *s);
+
 struct infra_estate {
         char *directory;
         struct strlist files; /* policy files as the spans name them, relative to the directory, sorted */
         char *digest;         /* SHA-256 of the policy files' content, hexadecimal */
         struct host host;
+        struct filter filter;
         struct zone *zones;
         size_t n_zones;
         struct container *containers; /* sorted by name */
@@ -246,6 +340,12 @@ const struct upgrade *estate_upgrade(const infra_estate *e, const char *name);
 int estate_no_container(const infra_estate *e, const char *name, infra_error **reterr);
 int estate_no_upgrade(const infra_estate *e, const char *name, infra_error **reterr);
 
+/* FNV-1a of the name: stable interface names and link addresses. */
+uint64_t container_hash(const struct container *c);
+/* The host's end of the container's network: IFNAMSIZ - 1 characters. */
+enum { CONTAINER_PORT_MAX = 15 };
+void container_port(const struct container *c, char ret[static CONTAINER_PORT_MAX + 1]);
+
 /*
  * Start order: every container after those it names in `after`, otherwise by name. @order has room for
  * n_containers indices. The estate has no cycle (policy refuses it). The stop order is the reverse.
@@ -256,6 +356,7 @@ void estate_start_order(const infra_estate *e, size_t *order);
 const char *origin_kind_name(enum origin_kind k);
 const char *probe_kind_name(enum probe_kind k);
 int probe_kind_parse(const char *s);
+const char *translate_name(enum translate t);
 const char *carry_name(enum carry c);
 const char *strategy_name(enum strategy s);
 int strategy_parse(const char *s);
@@ -282,6 +383,8 @@ void container_done(struct container *c);
 void zone_done(struct zone *z);
 void upgrade_done(struct upgrade *u);
 void host_done(struct host *h);
+void rule_list_done(struct rule_list *l);
+void filter_done(struct filter *f);
 
 DEFINE_CLEANUP(infra_estate *, infra_estate_free);
 #define _cleanup_estate_ CLEANUP(infra_estate_freep)

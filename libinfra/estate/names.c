@@ -46,6 +46,35 @@ static const char *const storage_backends[STORAGE_BACKEND_MAX] = {
         [STORAGE_DIR] = "dir",
 };
 
+static const char *const translates[TRANSLATE_MAX] = {
+        [TRANSLATE_MASQUERADE] = "masquerade",
+        [TRANSLATE_NONE] = "none",
+        [TRANSLATE_ADDRESS] = "address",
+};
+
+static const char *const rule_places[RULE_PLACE_MAX] = {
+        [RULE_RAW_PREROUTING] = "raw-prerouting",
+        [RULE_MANGLE_PREROUTING] = "mangle-prerouting",
+        [RULE_NAT_PREROUTING] = "nat-prerouting",
+        [RULE_MANGLE_INPUT] = "mangle-input",
+        [RULE_INPUT] = "input",
+        [RULE_INPUT_LAST] = "input-last",
+        [RULE_SECURITY_INPUT] = "security-input",
+        [RULE_NAT_INPUT] = "nat-input",
+        [RULE_MANGLE_FORWARD] = "mangle-forward",
+        [RULE_FORWARD] = "forward",
+        [RULE_FORWARD_LAST] = "forward-last",
+        [RULE_SECURITY_FORWARD] = "security-forward",
+        [RULE_RAW_OUTPUT] = "raw-output",
+        [RULE_MANGLE_OUTPUT] = "mangle-output",
+        [RULE_NAT_OUTPUT] = "nat-output",
+        [RULE_OUTPUT] = "output",
+        [RULE_OUTPUT_LAST] = "output-last",
+        [RULE_SECURITY_OUTPUT] = "security-output",
+        [RULE_MANGLE_POSTROUTING] = "mangle-postrouting",
+        [RULE_NAT_POSTROUTING] = "nat-postrouting",
+};
+
 /* https://www.debian.org/releases/ */
 const char *const release_names[] = { "wheezy", "jessie", "stretch", "buster", "bullseye", "bookworm", "trixie", "forky", NULL };
 
@@ -105,6 +134,21 @@ const char *storage_backend_name(enum storage_backend b)
 int storage_backend_parse(const char *s)
 {
         return parse(storage_backends, STORAGE_BACKEND_MAX, s);
+}
+
+const char *translate_name(enum translate t)
+{
+        return translates[t];
+}
+
+const char *rule_place_name(enum rule_place p)
+{
+        return rule_places[p];
+}
+
+int rule_place_parse(const char *s)
+{
+        return parse(rule_places, RULE_PLACE_MAX, s);
 }
 
 int release_index(const char *name)

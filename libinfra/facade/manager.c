@@ -53,11 +53,24 @@ INFRA_PUBLIC void infra_manager_set_listener(infra_manager *m, void (*changed)(v
         m->userdata = userdata;
 }
 
+/* Rules of firewall.yaml are read by the firewall: their mistakes are as good a reason to load nothing. */
+static int load(const infra_manager *m, infra_diags *diags, infra_estate **ret, infra_error **reterr)
+{
+        _cleanup_estate_ infra_estate *e = NULL;
+        int r = infra_estate_load(m->policy, m->profiles, diags, &e, reterr);
+
+        if (r >= 0)
+                r = firewall_check(e, diags, reterr);
+        if (r >= 0)
+                *ret = TAKE_PTR(e);
+        return r;
+}
+
 INFRA_PUBLIC int infra_manager_check(infra_manager *m, infra_diags *diags, infra_error **reterr)
 {
         _cleanup_estate_ infra_estate *e = NULL;
 
-        return infra_estate_load(m->policy, m->profiles, diags, &e, reterr);
+        return load(m, diags, &e, reterr);
 }
 
 int manager_estate(const infra_manager *m, infra_estate **ret, infra_error **reterr)
@@ -67,7 +80,7 @@ int manager_estate(const infra_manager *m, infra_estate **ret, infra_error **ret
 
         if (!diags)
                 return infra_error_oom(reterr);
-        r = infra_estate_load(m->policy, m->profiles, diags, ret, reterr);
+        r = load(m, diags, ret, reterr);
         if (r == -EBADMSG && diags->n > 0)
                 return infra_error_set(reterr, r, "the policy in %s has %zu error%s, the first at %s:%u:%u: %s; see `infractl check`",
                                        m->policy, diags->n, diags->n == 1 ? "" : "s", diags->items[0].file,

@@ -213,24 +213,61 @@ static int add_fence_chains(struct table *t)
         return chain_add_rule(c, VERDICT_DROP, NULL) ? 0 : -ENOMEM;
 }
 
-static int add_input(struct table *t)
+struct chain *compile_chain(struct table *t, const char *name, const char *type, unsigned hook, int priority, bool drops)
 {
-        struct chain *c = table_add_chain(t, "input", "filter", NF_INET_LOCAL_IN, 0, true);
+        struct chain *c = table_chain(t, name);
 
-        if (!c || !match_interface(chain_add_rule(c, VERDICT_ACCEPT, NULL), FIELD_IIFNAME, "lo") || compile_icmp(t, c) < 0 ||
-            compile_fence_jumps(t, c, saddr, "fence_host") < 0 || add_state_rules(c) < 0)
-                return -ENOMEM;
-        return opening_rules(t, c, &shape_host);
+        return c ? c : table_add_chain(t, name, type, hook, priority, drops);
 }
 
-static int add_forward(struct table *t)
+/* With `only-rules` nothing passes by itself. */
+static int add_input(struct table *t, const infra_estate *e, infra_diags *diags)
+{
+        struct chain *c = table_add_chain(t, "input", "filter", NF_INET_LOCAL_IN, 0, true);
+        bool only = e->filter.only_rules;
+
+        if (!c || (!only && (!match_interface(chain_add_rule(c, VERDICT_ACCEPT, NULL), FIELD_IIFNAME, "lo") ||
+                             limit_add_icmp(t, c, e) < 0 || compile_icmp(t, c) < 0)))
+                return -ENOMEM;
+        if (compile_fence_jumps(t, c, saddr, "fence_host") < 0 || (!only && add_state_rules(c) < 0) ||
+            rules_add(t, c, e, RULE_INPUT, diags) < 0 || limit_add_services(t, c, e, true) < 0 || opening_rules(t, c, &shape_host) < 0 ||
+            rules_add(t, c, e, RULE_INPUT_LAST, diags) < 0)
+                return -ENOMEM;
+        return limit_add_dropped(c, e);
+}
+
+static int add_forward(struct table *t, const infra_estate *e, infra_diags *diags)
 {
         struct chain *c = table_add_chain(t, "forward", "filter", NF_INET_FORWARD, 0, true);
+        bool only = e->filter.only_rules;
 
         if (!c || compile_fence_jumps(t, c, daddr, "fence_in") < 0 || compile_fence_jumps(t, c, saddr, "fence_out") < 0 ||
-            add_state_rules(c) < 0 || compile_icmp(t, c) < 0 || opening_rules(t, c, &shape_services) < 0)
+            (!only && add_state_rules(c) < 0) || rules_add(t, c, e, RULE_FORWARD, diags) < 0 ||
+            (!only && (limit_add_icmp(t, c, e) < 0 || compile_icmp(t, c) < 0)) || limit_add_services(t, c, e, false) < 0 ||
+            opening_rules(t, c, &shape_services) < 0 || opening_rules(t, c, &shape_connects) < 0 ||
+            rules_add(t, c, e, RULE_FORWARD_LAST, diags) < 0)
                 return -ENOMEM;
-        return opening_rules(t, c, &shape_connects);
+        return limit_add_dropped(c, e);
+}
+
+/* What the host itself begins: only what it `connects` to, once that is said. Its containers it always reaches. */
+static int add_output(struct table *t, const infra_estate *e, infra_diags *diags)
+{
+        bool only = e->filter.only_rules, drops = e->host.connects_only;
+        struct chain *c;
+
+        if (!drops && !rules_has(e, RULE_OUTPUT) && !rules_has(e, RULE_OUTPUT_LAST))
+                return 0;
+        c = table_add_chain(t, "filter_output", "filter", NF_INET_LOCAL_OUT, 0, drops);
+        if (!c || (!only && drops &&
+                   (!match_interface(chain_add_rule(c, VERDICT_ACCEPT, NULL), FIELD_OIFNAME, "lo") || compile_icmp(t, c) < 0 ||
+                    !match_interface(chain_add_rule(c, VERDICT_ACCEPT, NULL), FIELD_OIFNAME, e->host.bridge) ||
+                    !match_state(chain_add_rule(c, VERDICT_ACCEPT, NULL), STATE_ESTABLISHED | STATE_RELATED))))
+                return -ENOMEM;
+        if (rules_add(t, c, e, RULE_OUTPUT, diags) < 0 || opening_rules(t, c, &shape_output) < 0 ||
+            rules_add(t, c, e, RULE_OUTPUT_LAST, diags) < 0)
+                return -ENOMEM;
+        return drops ? limit_add_dropped(c, e) : 0;
 }
 
 static int add_service(struct table *t, const infra_estate *e, const struct shape *shape, const struct address *own,
@@ -278,22 +315,61 @@ static int add_openings(struct table *t, const infra_estate *e)
         for (size_t f = 0; f < ELEMENTS(families); f++) {
                 for (size_t i = 0; r >= 0 && i < e->host.n_services && t->family == NFPROTO_INET; i++)
                         r = add_service(t, e, &shape_host, NULL, &e->host.services[i], families[f]);
+                for (size_t i = 0; r >= 0 && i < e->host.n_connects && t->family == NFPROTO_INET; i++) {
+                        const struct connection *k = &e->host.connects[i];
+                        struct opening o = { .peer = &k->to, .ports = k->port, .span = &k->span };
+
+                        r = opening_add(t, &shape_output, e, families[f], &o);
+                }
                 for (size_t i = 0; r >= 0 && i < e->n_containers; i++)
                         r = add_container(t, e, &e->containers[i], families[f]);
         }
         return r;
 }
 
-static int compile(const infra_estate *e, struct ruleset *r)
+static int compile_inet(const infra_estate *e, struct table *t, infra_diags *diags)
 {
-        struct table *inet = &r->tables[0], *bridge = &r->tables[1];
+        struct chain *raw;
 
-        if (add_fence_sets(inet) < 0 || add_icmp_sets(inet) < 0 || lifeline_add(inet, e) < 0 || add_openings(inet, e) < 0 ||
-            nat_add_maps(inet, e) < 0 || add_fence_chains(inet) < 0 || add_input(inet) < 0 || add_forward(inet) < 0 ||
-            nat_add_chains(inet, e) < 0)
+        if (add_fence_sets(t) < 0 || rules_add_sets(t, e) < 0 || add_icmp_sets(t) < 0 || lifeline_add(t, e) < 0 ||
+            add_openings(t, e) < 0 || nat_add_maps(t, e) < 0 || add_fence_chains(t) < 0 || rules_add_chains(t, e, diags) < 0 ||
+            guard_add(t, e) < 0)
                 return -ENOMEM;
-        if (add_fence_sets(bridge) < 0 || add_icmp_sets(bridge) < 0 || lifeline_add(bridge, e) < 0 || add_openings(bridge, e) < 0 ||
-            add_fence_chains(bridge) < 0 || bridge_add_chains(bridge, e) < 0)
+        raw = table_chain(t, "raw_prerouting");
+        if (rules_add(t, raw, e, RULE_RAW_PREROUTING, diags) < 0 || rules_add_places(t, e, diags) < 0 || add_input(t, e, diags) < 0 ||
+            add_forward(t, e, diags) < 0 || add_output(t, e, diags) < 0)
+                return -ENOMEM;
+        return nat_add_chains(t, e, diags);
+}
+
+static int compile_bridge(const infra_estate *e, struct table *t)
+{
+        if (add_fence_sets(t) < 0 || add_icmp_sets(t) < 0 || lifeline_add(t, e) < 0 || add_openings(t, e) < 0 ||
+            add_fence_chains(t) < 0 || bridge_add_chains(t, e) < 0)
+                return -ENOMEM;
+        return guard_add_bridge(t, e);
+}
+
+/* A jump to a chain that nobody made would only be refused by the kernel. */
+static int check_jumps(const infra_estate *e, const struct table *t, infra_diags *diags)
+{
+        (void)e;
+        for (size_t i = 0; i < t->n_chains; i++) {
+                for (size_t k = 0; k < t->chains[i].n_rules; k++) {
+                        const struct rule *r = &t->chains[i].rules[k];
+                        bool leads = r->verdict.kind == VERDICT_JUMP || r->verdict.kind == VERDICT_GOTO;
+
+                        if (leads && !table_chain(t, r->verdict.name) &&
+                            diags_add(diags, &r->span, NULL, "name it under `chains:`", "there is no chain '%s'", r->verdict.name) < 0)
+                                return -ENOMEM;
+                }
+        }
+        return 0;
+}
+
+static int compile(const infra_estate *e, struct ruleset *r, infra_diags *diags)
+{
+        if (compile_inet(e, &r->tables[0], diags) < 0 || compile_bridge(e, &r->tables[1]) < 0 || check_jumps(e, &r->tables[0], diags) < 0)
                 return -ENOMEM;
         for (size_t i = 0; i < RULESET_TABLES; i++)
                 for (size_t k = 0; k < r->tables[i].n_sets; k++)
@@ -304,12 +380,31 @@ static int compile(const infra_estate *e, struct ruleset *r)
 
 int firewall_compile(const infra_estate *e, struct ruleset **ret, infra_error **reterr)
 {
+        _cleanup_diags_ infra_diags *diags = infra_diags_new();
         struct ruleset *r = ruleset_new();
+        const struct diag *first;
 
-        if (!r || compile(e, r) < 0) {
+        if (!r || !diags || compile(e, r, diags) < 0) {
                 ruleset_free(r);
                 return infra_error_oom(reterr);
         }
+        if (diags->n > 0) {
+                first = &diags->items[0];
+                ruleset_free(r);
+                return infra_error_set(reterr, -EBADMSG, "%s:%u:%u: %s; see `infractl check`", first->file, first->line, first->column,
+                                       first->message);
+        }
         *ret = r;
         return 0;
+}
+
+int firewall_check(const infra_estate *e, infra_diags *diags, infra_error **reterr)
+{
+        struct ruleset *r = ruleset_new();
+        int x = r ? compile(e, r, diags) : -ENOMEM;
+
+        ruleset_free(r);
+        if (x < 0)
+                return infra_error_oom(reterr);
+        return infra_diags_count(diags) > 0 ? -EBADMSG : 0;
 }

@@ -17,6 +17,26 @@ struct match *match_state(struct rule *r, uint32_t bits);
 int compile_icmp(struct table *t, struct chain *c);
 int compile_fence_jumps(struct table *t, struct chain *c, const enum field *address, const char *to);
 
+/* Makes chain @name when it is missing. */
+struct chain *compile_chain(struct table *t, const char *name, const char *type, unsigned hook, int priority, bool drops);
+
+/* rules.c: named sets, chains and rules of firewall.yaml; mistakes go to @diags. */
+int rules_add_sets(struct table *t, const infra_estate *e);
+int rules_add_chains(struct table *t, const infra_estate *e, infra_diags *diags);
+int rules_add(struct table *t, struct chain *c, const infra_estate *e, enum rule_place p, infra_diags *diags);
+/* The places that have chains of their own. */
+int rules_add_places(struct table *t, const infra_estate *e, infra_diags *diags);
+bool rules_has(const infra_estate *e, enum rule_place p);
+
+/* guard.c: what is banned, and who lies about where he comes from. */
+int guard_add(struct table *t, const infra_estate *e);
+int guard_add_bridge(struct table *t, const infra_estate *e);
+
+/* limit.c: rates of services, what is logged, rates of ICMP. @c: "input" or "forward". */
+int limit_add_icmp(struct table *t, struct chain *c, const infra_estate *e);
+int limit_add_services(struct table *t, struct chain *c, const infra_estate *e, bool host);
+int limit_add_dropped(struct chain *c, const infra_estate *e);
+
 /* bridge.c: what the bridge switches between containers. */
 int bridge_add_chains(struct table *t, const infra_estate *e);
 int bridge_add_opening_drop(struct chain *c);
@@ -26,4 +46,4 @@ int lifeline_add(struct table *t, const infra_estate *e);
 
 /* nat.c: 1:1 addresses, public ports, masquerade, hairpin. */
 int nat_add_maps(struct table *t, const infra_estate *e);
-int nat_add_chains(struct table *t, const infra_estate *e);
+int nat_add_chains(struct table *t, const infra_estate *e, infra_diags *diags);

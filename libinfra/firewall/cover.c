@@ -199,11 +199,48 @@ static int add_pieces(struct set *s, struct pieces *pieces)
         return 0;
 }
 
+/* The key that follows; false at the end of all. */
+static bool follows(const uint8_t *end, const uint8_t *key, unsigned size)
+{
+        uint8_t next[16];
+
+        memcpy(next, end, size);
+        for (unsigned i = size; i-- > 0;)
+                if (++next[i] != 0)
+                        return memcmp(next, key, size) == 0;
+        return false;
+}
+
+/* Intervals of one field that overlap or touch are one. Sorted by their beginnings. */
+static int merge_intervals(struct set *s)
+{
+        unsigned size = field_type(s->fields[0])->size;
+        size_t n = 0;
+
+        for (size_t i = 1; i < s->n_elements; i++) {
+                struct element *last = &s->elements[n], *e = &s->elements[i];
+
+                if (memcmp(e->key, last->key_end, size) > 0 && !follows(last->key_end, e->key, size)) {
+                        s->elements[++n] = *e;
+                        continue;
+                }
+                if (element_merge(last, e) < 0)
+                        return -ENOMEM;
+                if (memcmp(e->key_end, last->key_end, size) > 0)
+                        memcpy(last->key_end, e->key_end, size);
+                element_done(e);
+        }
+        s->n_elements = s->n_elements ? n + 1 : 0;
+        return 0;
+}
+
 int set_disjoin(struct set *s)
 {
         bool again = s->interval && field_type(s->fields[s->n_fields - 1])->size == PORT_SIZE;
         int r = 0;
 
+        if (s->interval && s->n_fields == 1 && s->data == DATA_NONE)
+                return set_sort(s) < 0 ? -ENOMEM : merge_intervals(s);
         while (r >= 0 && again && s->n_elements > 1) {
                 struct pieces pieces = {};
 

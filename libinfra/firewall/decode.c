@@ -3,7 +3,9 @@
 /* From the kernel back to the intermediate form: tables, chains, sets and their elements. Rules: decode-rule.c. */
 
 #include <errno.h>
+#include <stdio.h> /* libnftnl/expr.h does not bring its own */
 #include <libnftnl/chain.h>
+#include <libnftnl/expr.h>
 #include <libnftnl/flowtable.h>
 #include <libnftnl/object.h>
 #include <libnftnl/rule.h>
@@ -53,9 +55,10 @@ static int on_chain(const struct nlmsghdr *m, void *userdata)
                 const char *type =
                         nftnl_chain_is_set(n, NFTNL_CHAIN_HOOKNUM) ? nftnl_chain_get_str(n, NFTNL_CHAIN_TYPE) : NULL;
                 struct chain *c = table_add_chain(d->table, nftnl_chain_get_str(n, NFTNL_CHAIN_NAME),
-                                                  !type                ? NULL
-                                                  : streq(type, "nat") ? "nat"
-                                                                       : "filter",
+                                                  !type                  ? NULL
+                                                  : streq(type, "nat")   ? "nat"
+                                                  : streq(type, "route") ? "route"
+                                                                         : "filter",
                                                   nftnl_chain_get_u32(n, NFTNL_CHAIN_HOOKNUM),
                                                   nftnl_chain_get_s32(n, NFTNL_CHAIN_PRIO),
                                                   type && nftnl_chain_get_u32(n, NFTNL_CHAIN_POLICY) == NF_DROP);
@@ -76,6 +79,14 @@ static enum field field_of_type(uint32_t type)
         return FIELD_MAX;
 }
 
+static const uint32_t known_flags = NFT_SET_ANONYMOUS | NFT_SET_CONSTANT | NFT_SET_INTERVAL | NFT_SET_CONCAT | NFT_SET_MAP |
+                                    NFT_SET_TIMEOUT | NFT_SET_EVAL;
+
+static bool is_counter(const void *expression)
+{
+        return expression && streq(nftnl_expr_get_str(expression, NFTNL_EXPR_NAME), "counter");
+}
+
 static bool decode_set(struct nftnl_set *n, struct set *s)
 {
         uint32_t type = nftnl_set_get_u32(n, NFTNL_SET_KEY_TYPE), flags = nftnl_set_get_u32(n, NFTNL_SET_FLAGS);
@@ -91,7 +102,12 @@ static bool decode_set(struct nftnl_set *n, struct set *s)
                 s->fields[i] = reversed[n_fields - 1 - i];
         s->n_fields = n_fields;
         s->interval = flags & NFT_SET_INTERVAL;
-        s->unknown = flags & ~(uint32_t)(NFT_SET_INTERVAL | NFT_SET_CONCAT | NFT_SET_MAP);
+        s->timeout = flags & NFT_SET_TIMEOUT;
+        s->dynamic = flags & NFT_SET_EVAL;
+        s->timeout_ms = (int64_t)nftnl_set_get_u64(n, NFTNL_SET_TIMEOUT);
+        s->size = nftnl_set_get_u32(n, NFTNL_SET_DESC_SIZE);
+        s->counter = nftnl_set_is_set(n, NFTNL_SET_EXPR) && is_counter(nftnl_set_get(n, NFTNL_SET_EXPR));
+        s->unknown = (flags & ~known_flags) || (nftnl_set_is_set(n, NFTNL_SET_EXPR) && !s->counter);
         if (flags & NFT_SET_MAP)
                 s->data = nftnl_set_get_u32(n, NFTNL_SET_DATA_TYPE) == NFT_DATA_VERDICT ? DATA_VERDICT
                           : nftnl_set_get_u32(n, NFTNL_SET_DATA_LEN) == 4               ? DATA_ADDRESS
@@ -111,7 +127,7 @@ static int on_set(const struct nlmsghdr *m, void *userdata)
 
                 if (s) {
                         s->unknown = !decode_set(n, s) || s->unknown;
-                        s->runtime = !s->unknown && startswith(s->name, "fenced");
+                        s->runtime = !s->unknown && (startswith(s->name, "fenced") || startswith(s->name, "banned") || s->dynamic);
                 }
                 d->oom = d->oom || !s;
         }
@@ -124,6 +140,36 @@ static void copy_key(uint8_t to[static RULESET_KEY_MAX], const void *data, uint3
 {
         if (data)
                 memcpy(to, data, MIN(size, (uint32_t)RULESET_KEY_MAX));
+}
+
+static void decode_verdict(struct reading *d, struct nftnl_set_elem *n, struct element *e)
+{
+        int code = (int)nftnl_set_elem_get_u32(n, NFTNL_SET_ELEM_VERDICT);
+
+        e->accepts = code == NF_ACCEPT;
+        if (code == NFT_JUMP) {
+                e->jump = strdup(nftnl_set_elem_get_str(n, NFTNL_SET_ELEM_CHAIN));
+                d->oom = d->oom || !e->jump;
+        } else if (code != NF_ACCEPT && code != NF_DROP) {
+                d->set->unknown = true;
+        }
+}
+
+/* `covered` marks the end of an interval until it is joined with its beginning. */
+static void decode_flags(struct set *s, struct nftnl_set_elem *n, struct element *e)
+{
+        uint32_t flags = nftnl_set_elem_is_set(n, NFTNL_SET_ELEM_FLAGS) ? nftnl_set_elem_get_u32(n, NFTNL_SET_ELEM_FLAGS) : 0;
+
+        e->covered = flags & NFT_SET_ELEM_INTERVAL_END;
+        s->unknown = s->unknown || (flags & NFT_SET_ELEM_CATCHALL);
+        if (nftnl_set_elem_is_set(n, NFTNL_SET_ELEM_EXPIRATION))
+                e->expires_ms = (int64_t)nftnl_set_elem_get_u64(n, NFTNL_SET_ELEM_EXPIRATION);
+        if (s->counter && nftnl_set_elem_is_set(n, NFTNL_SET_ELEM_EXPR)) {
+                const struct nftnl_expr *counter = nftnl_set_elem_get(n, NFTNL_SET_ELEM_EXPR, &(uint32_t){ 0 });
+
+                e->packets = nftnl_expr_get_u64(counter, NFTNL_EXPR_CTR_PACKETS);
+                e->bytes = nftnl_expr_get_u64(counter, NFTNL_EXPR_CTR_BYTES);
+        }
 }
 
 static int on_element(struct nftnl_set_elem *n, void *userdata)
@@ -145,12 +191,13 @@ static int on_element(struct nftnl_set_elem *n, void *userdata)
                 copy_key(e->key_end, data, size);
         }
         if (d->set->data == DATA_VERDICT) {
-                e->accepts = nftnl_set_elem_get_u32(n, NFTNL_SET_ELEM_VERDICT) == NF_ACCEPT;
+                decode_verdict(d, n, e);
         } else if (d->set->data != DATA_NONE) {
                 data = nftnl_set_elem_get(n, NFTNL_SET_ELEM_DATA, &size);
                 if (data)
                         memcpy(e->data, data, MIN(size, (uint32_t)sizeof(e->data)));
         }
+        decode_flags(d->set, n, e);
         data = nftnl_set_elem_get(n, NFTNL_SET_ELEM_USERDATA, &size);
         e->comment = decode_comment(data, size);
         return 0;
@@ -180,6 +227,48 @@ static void fill_set_request(struct nlmsghdr *m, const void *userdata)
         nftnl_set_free(n);
 }
 
+/* By key; at the same, an interval ends before the next begins. */
+static int compare_ends(const void *a, const void *b)
+{
+        const struct element *x = a, *y = b;
+        int r = memcmp(x->key, y->key, sizeof(x->key));
+
+        return r ? r : (int)y->covered - (int)x->covered;
+}
+
+static void key_before(const struct set *s, const uint8_t *key, uint8_t *ret)
+{
+        unsigned size = field_type(s->fields[0])->size;
+
+        memcpy(ret, key, size);
+        for (unsigned i = size; i-- > 0;)
+                if (ret[i]-- != 0)
+                        return;
+}
+
+/* Intervals of one field come as beginnings and ends. */
+static void join_ends(struct set *s)
+{
+        size_t n = 0;
+
+        if (s->n_elements)
+                qsort(s->elements, s->n_elements, sizeof(*s->elements), compare_ends);
+        for (size_t i = 0; i < s->n_elements; i++) {
+                struct element e = s->elements[i];
+
+                if (e.covered) {
+                        element_done(&e);
+                        continue;
+                }
+                if (i + 1 < s->n_elements)
+                        key_before(s, s->elements[i + 1].key, e.key_end);
+                else
+                        memset(e.key_end, 0xff, field_type(s->fields[0])->size);
+                s->elements[n++] = e;
+        }
+        s->n_elements = n;
+}
+
 int kernel_read_elements(struct firewall *f, int family, struct set *s, infra_error **reterr)
 {
         struct reading d = { .set = s };
@@ -187,6 +276,8 @@ int kernel_read_elements(struct firewall *f, int family, struct set *s, infra_er
 
         if (r < 0)
                 return infra_error_set(reterr, r, "cannot read set %s: %s", s->name, strerror(-r));
+        if (s->interval && s->n_fields == 1)
+                join_ends(s);
         return d.oom || set_sort(s) < 0 ? infra_error_oom(reterr) : 0;
 }
 

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/*
- * The intermediate form as libnftnl objects. Registers: the i-th 32-bit word of a concatenation is NFT_REG_1 +
- * i/4 where a whole register begins and NFT_REG32_00 + i elsewhere, as the kernel itself writes them back.
- */
+/* Tables, chains, sets and their elements as netlink messages of a batch. A rule's expressions: encode-match.c. */
 
 #include <errno.h>
 #include <libnftnl/chain.h>
@@ -14,7 +11,6 @@
 #include <libnftnl/udata.h>
 #include <netinet/in.h>
 #include <linux/netfilter.h>
-#include <linux/netfilter/nf_nat.h>
 #include <linux/netfilter/nf_tables.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,176 +26,6 @@ enum {
         BYTEORDER_BIG_ENDIAN = 2,   /* nft's expression.h */
 };
 
-uint32_t register_of(unsigned word)
-{
-        return word % 4 == 0 ? NFT_REG_1 + word / 4 : NFT_REG32_00 + word;
-}
-
-static bool append(struct nftnl_rule *r, struct nftnl_expr *e)
-{
-        if (e)
-                nftnl_rule_add_expr(r, e);
-        return e != NULL;
-}
-
-static bool add_load(struct nftnl_rule *r, enum field f, uint32_t reg)
-{
-        static const char *const names[] = { "meta", "payload", "payload", "ct", "fib" };
-        const struct field_type *t = field_type(f);
-        struct nftnl_expr *e = nftnl_expr_alloc(names[t->source]);
-
-        if (!e)
-                return false;
-        switch (t->source) {
-        case SOURCE_META:
-                nftnl_expr_set_u32(e, NFTNL_EXPR_META_KEY, t->key);
-                nftnl_expr_set_u32(e, NFTNL_EXPR_META_DREG, reg);
-                break;
-        case SOURCE_CT:
-                nftnl_expr_set_u32(e, NFTNL_EXPR_CT_KEY, t->key);
-                nftnl_expr_set_u32(e, NFTNL_EXPR_CT_DREG, reg);
-                break;
-        case SOURCE_FIB:
-                nftnl_expr_set_u32(e, NFTNL_EXPR_FIB_RESULT, t->key);
-                nftnl_expr_set_u32(e, NFTNL_EXPR_FIB_FLAGS, NFTA_FIB_F_DADDR);
-                nftnl_expr_set_u32(e, NFTNL_EXPR_FIB_DREG, reg);
-                break;
-        default:
-                nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_BASE, t->source == SOURCE_NETWORK ? NFT_PAYLOAD_NETWORK_HEADER : NFT_PAYLOAD_TRANSPORT_HEADER);
-                nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_OFFSET, t->key);
-                nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_LEN, t->size);
-                nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_DREG, reg);
-        }
-        return append(r, e);
-}
-
-static bool add_loads(struct nftnl_rule *r, const enum field *fields, size_t n)
-{
-        unsigned word = 0;
-
-        for (size_t i = 0; i < n; i++) {
-                if (!add_load(r, fields[i], register_of(word)))
-                        return false;
-                word += field_room(fields[i]) / 4;
-        }
-        return true;
-}
-
-static bool add_compare(struct nftnl_rule *r, uint32_t op, const void *value, unsigned size)
-{
-        struct nftnl_expr *e = nftnl_expr_alloc("cmp");
-
-        if (!e)
-                return false;
-        nftnl_expr_set_u32(e, NFTNL_EXPR_CMP_SREG, NFT_REG_1);
-        nftnl_expr_set_u32(e, NFTNL_EXPR_CMP_OP, op);
-        nftnl_expr_set(e, NFTNL_EXPR_CMP_DATA, value, size);
-        return append(r, e);
-}
-
-static bool add_mask(struct nftnl_rule *r, const void *mask, unsigned size)
-{
-        struct nftnl_expr *e = nftnl_expr_alloc("bitwise");
-        uint8_t zero[16] = {};
-
-        if (!e)
-                return false;
-        nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_SREG, NFT_REG_1);
-        nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_DREG, NFT_REG_1);
-        nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_OP, NFT_BITWISE_BOOL);
-        nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_LEN, size);
-        nftnl_expr_set(e, NFTNL_EXPR_BITWISE_MASK, mask, size);
-        nftnl_expr_set(e, NFTNL_EXPR_BITWISE_XOR, zero, size);
-        return append(r, e);
-}
-
-/* @dreg: register of what the map gives, NFT_REG_VERDICT for a verdict; UINT32_MAX for a set. */
-static bool add_lookup(struct nftnl_rule *r, const char *set, uint32_t dreg)
-{
-        struct nftnl_expr *e = nftnl_expr_alloc("lookup");
-
-        if (!e)
-                return false;
-        nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_SREG, NFT_REG_1);
-        nftnl_expr_set_str(e, NFTNL_EXPR_LOOKUP_SET, set);
-        nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_FLAGS, 0);
-        if (dreg != UINT32_MAX)
-                nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_DREG, dreg);
-        return append(r, e);
-}
-
-static bool add_match(struct nftnl_rule *r, const struct match *m)
-{
-        static const uint8_t zero[16];
-        unsigned size = field_type(m->fields[0])->size;
-
-        if (!add_loads(r, m->fields, m->n_fields))
-                return false;
-        switch (m->kind) {
-        case MATCH_EQUAL:
-                return add_compare(r, NFT_CMP_EQ, m->value, size);
-        case MATCH_ANY_BIT:
-                return add_mask(r, m->mask, size) && add_compare(r, NFT_CMP_NEQ, zero, size);
-        case MATCH_BITS:
-                return add_mask(r, m->mask, size) && add_compare(r, NFT_CMP_EQ, m->value, size);
-        default:
-                return add_lookup(r, m->set, UINT32_MAX);
-        }
-}
-
-static bool add_immediate(struct nftnl_rule *r, int verdict, const char *chain)
-{
-        struct nftnl_expr *e = nftnl_expr_alloc("immediate");
-
-        if (!e)
-                return false;
-        nftnl_expr_set_u32(e, NFTNL_EXPR_IMM_DREG, NFT_REG_VERDICT);
-        nftnl_expr_set_u32(e, NFTNL_EXPR_IMM_VERDICT, (uint32_t)verdict);
-        if (chain)
-                nftnl_expr_set_str(e, NFTNL_EXPR_IMM_CHAIN, chain);
-        return append(r, e);
-}
-
-static bool add_translation(struct nftnl_rule *r, const struct verdict *v)
-{
-        bool port = v->kind == VERDICT_DNAT_PORT;
-        struct nftnl_expr *e;
-
-        if (!add_loads(r, v->fields, v->n_fields) || !add_lookup(r, v->name, NFT_REG_1))
-                return false;
-        e = nftnl_expr_alloc("nat");
-        if (!e)
-                return false;
-        nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_TYPE, v->kind == VERDICT_SNAT ? NFT_NAT_SNAT : NFT_NAT_DNAT);
-        nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_FAMILY, NFPROTO_IPV4);
-        nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_REG_ADDR_MIN, NFT_REG_1);
-        nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_REG_ADDR_MAX, NFT_REG_1);
-        if (port) {
-                nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_REG_PROTO_MIN, register_of(1));
-                nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_REG_PROTO_MAX, register_of(1));
-        }
-        nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_FLAGS, NF_NAT_RANGE_MAP_IPS | (port ? NF_NAT_RANGE_PROTO_SPECIFIED : 0));
-        return append(r, e);
-}
-
-static bool add_verdict(struct nftnl_rule *r, const struct verdict *v)
-{
-        switch (v->kind) {
-        case VERDICT_ACCEPT:
-                return add_immediate(r, NF_ACCEPT, NULL);
-        case VERDICT_DROP:
-                return add_immediate(r, NF_DROP, NULL);
-        case VERDICT_JUMP:
-                return add_immediate(r, NFT_JUMP, v->name);
-        case VERDICT_MAP:
-                return add_loads(r, v->fields, v->n_fields) && add_lookup(r, v->name, NFT_REG_VERDICT);
-        case VERDICT_MASQUERADE:
-                return append(r, nftnl_expr_alloc("masq"));
-        default:
-                return add_translation(r, v);
-        }
-}
-
 /* A comment in the form nft prints: one attribute of the user data. */
 static struct nftnl_udata_buf *user_comment(uint8_t type, const char *comment)
 {
@@ -208,14 +34,6 @@ static struct nftnl_udata_buf *user_comment(uint8_t type, const char *comment)
         if (buffer)
                 nftnl_udata_put_strz(buffer, type, comment);
         return buffer;
-}
-
-bool encode_expressions(struct nftnl_rule *r, const struct rule *from)
-{
-        for (size_t i = 0; i < from->n_matches; i++)
-                if (!add_match(r, &from->matches[i]))
-                        return false;
-        return add_verdict(r, &from->verdict);
 }
 
 static bool fill_rule(struct nftnl_rule *r, const struct rule *from)
@@ -289,7 +107,8 @@ uint32_t set_key_type(const struct set *s)
 
 uint32_t set_flags(const struct set *s)
 {
-        return (s->data == DATA_NONE ? 0 : NFT_SET_MAP) | (s->interval ? NFT_SET_INTERVAL | NFT_SET_CONCAT : 0);
+        return (s->data == DATA_NONE ? 0 : NFT_SET_MAP) | (s->interval ? NFT_SET_INTERVAL | (s->n_fields > 1 ? NFT_SET_CONCAT : 0) : 0) |
+               (s->timeout ? NFT_SET_TIMEOUT : 0) | (s->dynamic ? NFT_SET_EVAL : 0);
 }
 
 static void fill_set(struct nftnl_set *n, const struct set *s, int family, uint32_t id)
@@ -305,8 +124,14 @@ static void fill_set(struct nftnl_set *n, const struct set *s, int family, uint3
         nftnl_set_set_u32(n, NFTNL_SET_KEY_LEN, s->n_fields > 1 ? set_key_size(s) : field_type(s->fields[0])->size);
         for (size_t i = 0; i < s->n_fields; i++)
                 lengths[i] = (uint8_t)field_type(s->fields[i])->size;
-        if (s->interval)
+        if (s->interval && s->n_fields > 1)
                 nftnl_set_set_data(n, NFTNL_SET_DESC_CONCAT, lengths, (uint32_t)s->n_fields);
+        if (s->timeout_ms)
+                nftnl_set_set_u64(n, NFTNL_SET_TIMEOUT, (uint64_t)s->timeout_ms);
+        if (s->size)
+                nftnl_set_set_u32(n, NFTNL_SET_DESC_SIZE, s->size);
+        if (s->counter)
+                nftnl_set_add_expr(n, nftnl_expr_alloc("counter"));
         if (s->data == DATA_VERDICT) {
                 nftnl_set_set_u32(n, NFTNL_SET_DATA_TYPE, NFT_DATA_VERDICT);
         } else if (s->data == DATA_ADDRESS) {
@@ -344,6 +169,41 @@ void batch_add_set(struct batch *b, int family, const struct set *s, uint32_t id
                 nftnl_set_free(n);
 }
 
+/* Behind the end of an interval of one field stands an element that ends it; false at the end of all values. */
+static bool next_key(const struct set *s, const struct element *e, uint8_t ret[static 16])
+{
+        unsigned size = field_type(s->fields[0])->size;
+
+        memcpy(ret, e->key_end, size);
+        for (unsigned i = size; i-- > 0;)
+                if (++ret[i] != 0)
+                        return true;
+        return false;
+}
+
+static bool add_end(struct nftnl_set *n, const struct set *s, const struct element *e)
+{
+        struct nftnl_set_elem *x;
+        uint8_t key[16];
+
+        if (!s->interval || s->n_fields > 1 || !next_key(s, e, key))
+                return true;
+        x = nftnl_set_elem_alloc();
+        if (!x)
+                return false;
+        nftnl_set_elem_set(x, NFTNL_SET_ELEM_KEY, key, field_type(s->fields[0])->size);
+        nftnl_set_elem_set_u32(x, NFTNL_SET_ELEM_FLAGS, NFT_SET_ELEM_INTERVAL_END);
+        nftnl_set_elem_add(n, x);
+        return true;
+}
+
+static void set_verdict(struct nftnl_set_elem *x, const struct element *e)
+{
+        nftnl_set_elem_set_u32(x, NFTNL_SET_ELEM_VERDICT, e->jump ? (uint32_t)NFT_JUMP : e->accepts ? NF_ACCEPT : NF_DROP);
+        if (e->jump)
+                nftnl_set_elem_set_str(x, NFTNL_SET_ELEM_CHAIN, e->jump);
+}
+
 static bool add_element(struct nftnl_set *n, const struct set *s, const struct element *e)
 {
         unsigned size = s->n_fields > 1 ? set_key_size(s) : field_type(s->fields[0])->size;
@@ -353,17 +213,19 @@ static bool add_element(struct nftnl_set *n, const struct set *s, const struct e
         if (!x)
                 return false;
         nftnl_set_elem_set(x, NFTNL_SET_ELEM_KEY, e->key, size);
-        if (s->interval)
+        if (s->interval && s->n_fields > 1)
                 nftnl_set_elem_set(x, NFTNL_SET_ELEM_KEY_END, e->key_end, size);
         if (s->data == DATA_VERDICT)
-                nftnl_set_elem_set_u32(x, NFTNL_SET_ELEM_VERDICT, e->accepts ? NF_ACCEPT : NF_DROP);
+                set_verdict(x, e);
         else if (s->data != DATA_NONE)
                 nftnl_set_elem_set(x, NFTNL_SET_ELEM_DATA, e->data, s->data == DATA_ADDRESS ? 4 : 8);
+        if (e->expires_ms)
+                nftnl_set_elem_set_u64(x, NFTNL_SET_ELEM_TIMEOUT, (uint64_t)e->expires_ms);
         if (comment)
                 nftnl_set_elem_set(x, NFTNL_SET_ELEM_USERDATA, nftnl_udata_buf_data(comment), nftnl_udata_buf_len(comment));
         nftnl_udata_buf_free(comment);
         nftnl_set_elem_add(n, x);
-        return true;
+        return add_end(n, s, e);
 }
 
 static void batch_some_elements(struct batch *b, int family, const struct set *s, size_t first, size_t count, bool add)

@@ -35,6 +35,7 @@ static const struct field_type types[FIELD_MAX] = {
         [FIELD_IP6_CLASS] = { "@nh,0,16", 2, 4, "integer", SOURCE_NETWORK, 0 },
         [FIELD_IP6_HOPLIMIT] = { "ip6 hoplimit", 1, 4, "integer", SOURCE_NETWORK, 7 },
         [FIELD_ETHER_SADDR] = { "ether saddr", 6, 9, "ether_addr", SOURCE_LINK, 6 },
+        [FIELD_ARP_SADDR] = { "arp saddr ip", 4, 7, "ipv4_addr", SOURCE_NETWORK, 14 },
         [FIELD_LENGTH] = { "meta length", 4, 4, "integer", SOURCE_META, NFT_META_LEN, HOST },
         [FIELD_PRIORITY] = { "meta priority", 4, 23, "classid", SOURCE_META, NFT_META_PRIORITY, HOST },
         [FIELD_MARK] = { "meta mark", 4, 19, "mark", SOURCE_META, NFT_META_MARK, HOST },

@@ -25,6 +25,8 @@ struct firewall *firewall_free(struct firewall *f);
 
 /* The ruleset an estate wants; pure and deterministic. */
 int firewall_compile(const infra_estate *e, struct ruleset **ret, infra_error **reterr);
+/* The mistakes in its rules, located; -EBADMSG when there are any. */
+int firewall_check(const infra_estate *e, infra_diags *diags, infra_error **reterr);
 
 /*
  * Replaces our table by @wanted in one batch with the generation id, carrying fences over; no packet is
@@ -45,6 +47,22 @@ int ruleset_text(const struct ruleset *r, char **ret, infra_error **reterr);
 /* Closes or opens the fence of a container. Idempotent. -ENOENT when our table is not loaded. */
 int firewall_fence(struct firewall *f, const struct container *c, bool closed, infra_error **reterr);
 int firewall_fence_closed(struct firewall *f, const struct container *c, bool *ret_closed, infra_error **reterr);
+
+/* Somebody whose packets are dropped before anything else is asked. */
+struct ban {
+        struct address address; /* or network */
+        char interface[16];     /* "" = every one */
+        int64_t left_ms;        /* 0 = until it is lifted or the host reboots */
+};
+/*
+ * Bans an address or network at @interface (NULL: everywhere) for that time (milliseconds; 0 = until it is lifted). Narrower
+ * bans become part of it. -EALREADY when a wider one is there, -EEXIST when one partly is, -ENOENT without our ruleset.
+ */
+int firewall_ban(struct firewall *f, const char *interface, const struct address *a, int64_t for_ms, infra_error **reterr);
+/* Lifts that ban and all within it; -ENOENT when there are none. */
+int firewall_unban(struct firewall *f, const char *interface, const struct address *a, infra_error **reterr);
+/* All that hold; the array is the caller's. */
+int firewall_bans(struct firewall *f, struct ban **ret, size_t *ret_n, infra_error **reterr);
 
 DEFINE_CLEANUP(struct firewall *, firewall_free);
 #define _cleanup_firewall_ CLEANUP(firewall_freep)

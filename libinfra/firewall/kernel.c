@@ -121,6 +121,17 @@ static const struct message_origin *origin_of(const struct batch *b, uint32_t se
         return NULL;
 }
 
+/* The second half of an element, which counts as one with the first. */
+static bool is_interval_end(const struct nlattr *item)
+{
+        const struct nlattr *a;
+
+        mnl_attr_for_each_nested(a, item)
+                if (mnl_attr_get_type(a) == NFTA_SET_ELEM_FLAGS)
+                        return ntohl(mnl_attr_get_u32(a)) & NFT_SET_ELEM_INTERVAL_END;
+        return false;
+}
+
 /* Which element of an element message the kernel points at, by the offset of the attribute it refused. */
 static const struct span *element_at(const struct batch *b, const struct message_origin *o, uint32_t offset)
 {
@@ -136,7 +147,7 @@ static const struct span *element_at(const struct batch *b, const struct message
 
                         if (offset >= from && offset < from + mnl_attr_get_len(item) && i < o->n_elements)
                                 return &o->elements[i].span;
-                        i++;
+                        i += !is_interval_end(item);
                 }
         }
         return o->n_elements ? &o->elements[0].span : NULL;

@@ -48,7 +48,8 @@ static int add_pair(struct table *t, const char *name, enum field f, const struc
         return ruleset_comment(&x->comment, &x->span, span);
 }
 
-static int add_public_port(struct table *t, const struct container *c, const struct service *s)
+/* The @i-th port of the service. */
+static int add_public_port(struct table *t, const struct container *c, const struct service *s, unsigned i)
 {
         static const enum field fields[] = { FIELD_L4PROTO, FIELD_DPORT };
         struct set *set = table_set(t, "public_ports");
@@ -60,12 +61,12 @@ static int add_public_port(struct table *t, const struct container *c, const str
         if (!x)
                 return -ENOMEM;
         x->key[0] = (uint8_t)s->port.protocol;
-        x->key[4] = (uint8_t)(s->public_port >> 8);
-        x->key[5] = (uint8_t)s->public_port;
+        x->key[4] = (uint8_t)((s->public_port + i) >> 8);
+        x->key[5] = (uint8_t)(s->public_port + i);
         memcpy(x->key_end, x->key, sizeof(x->key));
         memcpy(x->data, c->internal.bytes, 4);
-        x->data[4] = (uint8_t)(s->port.first >> 8);
-        x->data[5] = (uint8_t)s->port.first;
+        x->data[4] = (uint8_t)((s->port.first + i) >> 8);
+        x->data[5] = (uint8_t)(s->port.first + i);
         return ruleset_comment(&x->comment, &x->span, &s->span);
 }
 
@@ -83,8 +84,8 @@ static int add_container(struct table *t, const struct container *c)
                         r = add_pair(t, publics[i].map, FIELD_IP_SADDR, &c->internal, a, &c->addresses_span);
         }
         for (size_t i = 0; r >= 0 && i < c->n_services; i++)
-                if (c->services[i].public_port)
-                        r = add_public_port(t, c, &c->services[i]);
+                for (unsigned k = 0; r >= 0 && c->services[i].public_port && k <= (unsigned)(c->services[i].port.last - c->services[i].port.first); k++)
+                        r = add_public_port(t, c, &c->services[i], k);
         return r;
 }
 
@@ -113,13 +114,13 @@ static struct rule *add_translation(struct table *t, struct chain *c, enum verdi
         return r;
 }
 
-static int add_prerouting(struct table *t)
+static int add_prerouting(struct table *t, const infra_estate *e, infra_diags *diags)
 {
         static const enum field address = FIELD_IP_DADDR, port[] = { FIELD_L4PROTO, FIELD_DPORT };
         struct chain *c = table_add_chain(t, "prerouting", "nat", NF_INET_PRE_ROUTING, NF_IP_PRI_NAT_DST, false);
         uint32_t local = 2; /* RTN_LOCAL: any address of the host */
 
-        if (!c)
+        if (!c || rules_add(t, c, e, RULE_NAT_PREROUTING, diags) < 0)
                 return -ENOMEM;
         if (table_set(t, "nat_in") && !add_translation(t, c, VERDICT_DNAT, "nat_in", &address, 1))
                 return -ENOMEM;
@@ -175,8 +176,16 @@ static int add_own(struct table *t, struct chain *c, const struct zone *z, const
 static int add_shared(struct table *t, struct chain *c, const struct host *h, const struct zone *z,
                       const struct address *to)
 {
-        struct rule *r = add_translation(t, c, VERDICT_MASQUERADE, NULL, NULL, 0);
+        struct rule *r;
 
+        if (z->translate == TRANSLATE_NONE)
+                return 0;
+        r = add_translation(t, c, z->translate == TRANSLATE_ADDRESS ? VERDICT_SNAT : VERDICT_MASQUERADE, NULL, NULL, 0);
+        if (r && z->translate == TRANSLATE_ADDRESS) {
+                r->verdict.to.family = AF_INET;
+                memcpy(r->verdict.to.first, z->translate_to.bytes, 4);
+                memcpy(r->verdict.to.last, z->translate_to.bytes, 4);
+        }
         return match_network(r, FIELD_IP_SADDR, &h->bridge_ipv4) ? match_leaving(r, z, to) : -ENOMEM;
 }
 
@@ -224,10 +233,13 @@ static int add_networks(struct table *t, struct chain *c, const infra_estate *e,
 }
 
 /* A container's own address goes before the host's, and a zone's networks before the interface they share. */
-static int add_postrouting(struct table *t, const infra_estate *e)
+static int add_postrouting(struct table *t, const infra_estate *e, infra_diags *diags)
 {
         struct chain *c = table_add_chain(t, "postrouting", "nat", NF_INET_POST_ROUTING, NF_IP_PRI_NAT_SRC, false);
-        int r = c ? add_hairpin(t, c, &e->host) : -ENOMEM;
+        int r = c ? rules_add(t, c, e, RULE_NAT_POSTROUTING, diags) : -ENOMEM;
+
+        if (r >= 0 && !e->filter.only_rules)
+                r = add_hairpin(t, c, &e->host);
 
         for (const struct zone *z = e->zones; r >= 0 && z < e->zones + e->n_zones; z++)
                 if (by_networks(e, z))
@@ -245,18 +257,21 @@ static int add_postrouting(struct table *t, const infra_estate *e)
 }
 
 /* The host itself reaches containers by their public addresses as everybody does. */
-static int add_output(struct table *t)
+static int add_output(struct table *t, const infra_estate *e, infra_diags *diags)
 {
         static const enum field address = FIELD_IP_DADDR;
+        bool maps = table_set(t, "nat_in") && !e->filter.only_rules;
         struct chain *c;
 
-        if (!table_set(t, "nat_in"))
+        if (!maps && !rules_has(e, RULE_NAT_OUTPUT))
                 return 0;
         c = table_add_chain(t, "output", "nat", NF_INET_LOCAL_OUT, NF_IP_PRI_NAT_DST, false);
-        return c && add_translation(t, c, VERDICT_DNAT, "nat_in", &address, 1) ? 0 : -ENOMEM;
+        if (!c || rules_add(t, c, e, RULE_NAT_OUTPUT, diags) < 0)
+                return -ENOMEM;
+        return !maps || add_translation(t, c, VERDICT_DNAT, "nat_in", &address, 1) ? 0 : -ENOMEM;
 }
 
-int nat_add_chains(struct table *t, const infra_estate *e)
+int nat_add_chains(struct table *t, const infra_estate *e, infra_diags *diags)
 {
-        return add_prerouting(t) < 0 || add_output(t) < 0 ? -ENOMEM : add_postrouting(t, e);
+        return add_prerouting(t, e, diags) < 0 || add_output(t, e, diags) < 0 ? -ENOMEM : add_postrouting(t, e, diags);
 }

@@ -23,6 +23,9 @@ const struct shape shape_connects = {
 const struct shape shape_host = {
         .name = "host", .interface = FIELD_IIFNAME, .peer = { FIELD_IP_SADDR, FIELD_IP6_SADDR },
 };
+const struct shape shape_output = {
+        .name = "output", .interface = FIELD_OIFNAME, .peer = { FIELD_IP_DADDR, FIELD_IP6_DADDR },
+};
 
 enum { KIND_ZONE = 1, KIND_NET = 2 };
 static const char *const suffixes[OPENING_KINDS] = { "", "_zone", "_net", "_zonenet" };
@@ -69,7 +72,7 @@ static size_t map_fields(const struct shape *shape, unsigned kind, int family, b
         return n;
 }
 
-static struct set *map_for(struct table *t, const struct shape *shape, unsigned kind, int family)
+static struct set *map_for(struct table *t, const infra_estate *e, const struct shape *shape, unsigned kind, int family)
 {
         enum field fields[RULESET_FIELDS_MAX];
         char name[RULESET_NAME_MAX + 1];
@@ -77,7 +80,12 @@ static struct set *map_for(struct table *t, const struct shape *shape, unsigned 
 
         map_name(name, shape, kind, family);
         s = table_set(t, name);
-        return s ? s : table_add_set(t, name, DATA_VERDICT, kind & KIND_NET, fields, map_fields(shape, kind, family, false, fields));
+        if (s)
+                return s;
+        s = table_add_set(t, name, DATA_VERDICT, kind & KIND_NET, fields, map_fields(shape, kind, family, false, fields));
+        if (s)
+                s->counter = e->filter.counters;
+        return s;
 }
 
 /* Appends a value to a key under construction. */
@@ -114,7 +122,7 @@ static void put_both(struct element *x, unsigned *at, const void *value, unsigne
 }
 
 /* One element: from @interface (NULL: not looked at) and @net (NULL: not looked at). */
-static int add_element(struct table *t, const struct shape *shape, int family, const struct opening *o,
+static int add_element(struct table *t, const infra_estate *e, const struct shape *shape, int family, const struct opening *o,
                        const char *interface, const struct address *net)
 {
         bool ranged = o->ports.first != o->ports.last;
@@ -122,7 +130,7 @@ static int add_element(struct table *t, const struct shape *shape, int family, c
         uint8_t name[16] = {}, protocol = (uint8_t)o->ports.protocol;
         uint8_t first[2] = { (uint8_t)(o->ports.first >> 8), (uint8_t)o->ports.first };
         uint8_t last[2] = { (uint8_t)(o->ports.last >> 8), (uint8_t)o->ports.last };
-        struct set *s = map_for(t, shape, kind, family);
+        struct set *s = map_for(t, e, shape, kind, family);
         struct element *x = s ? ARRAY_ADD(s->elements, s->n_elements) : NULL;
 
         if (!x)
@@ -165,11 +173,17 @@ static int add_zone(struct table *t, const struct shape *shape, const infra_esta
                         return 0;
                 interface = NULL;
         }
-        if (z->n_networks == 0)
-                return add_element(t, shape, family, o, interface, NULL);
+        if (z->n_networks == 0 && z->n_members == 0)
+                return add_element(t, e, shape, family, o, interface, NULL);
         for (size_t i = 0; r >= 0 && i < z->n_networks; i++)
                 if (z->networks[i].family == family && is_near(t, e, &z->networks[i]))
-                        r = add_element(t, shape, family, o, interface, &z->networks[i]);
+                        r = add_element(t, e, shape, family, o, interface, &z->networks[i]);
+        for (size_t i = 0; r >= 0 && i < z->n_members; i++) {
+                struct opening member = *o;
+
+                member.peer = &z->members[i];
+                r = opening_add(t, shape, e, family, &member);
+        }
         return r;
 }
 
@@ -180,17 +194,17 @@ int opening_add(struct table *t, const struct shape *shape, const infra_estate *
 
         switch (o->peer->kind) {
         case ORIGIN_ANY:
-                return add_element(t, shape, family, o, NULL, NULL);
+                return add_element(t, e, shape, family, o, NULL, NULL);
         case ORIGIN_ZONE:
                 return add_zone(t, shape, e, family, o);
         case ORIGIN_CONTAINER:
                 c = &e->containers[o->peer->index];
                 host = address_host(family == AF_INET ? &c->internal : &c->ipv6);
-                return address_is_set(&host) ? add_element(t, shape, family, o, NULL, &host) : 0;
+                return address_is_set(&host) ? add_element(t, e, shape, family, o, NULL, &host) : 0;
         case ORIGIN_NETWORK:
                 if (o->peer->network.family != family || !is_near(t, e, &o->peer->network))
                         return 0;
-                return add_element(t, shape, family, o, NULL, &o->peer->network);
+                return add_element(t, e, shape, family, o, NULL, &o->peer->network);
         default:
                 return 0; /* local: nobody; host: it does not come through here */
         }

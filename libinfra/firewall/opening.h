@@ -26,8 +26,11 @@ struct shape {
 
 enum { OPENING_KINDS = 4 };
 
-/* services: the peer comes in; connects: the peer is where it goes; host: the host is what is reached. */
-extern const struct shape shape_services, shape_connects, shape_host;
+/*
+ * services: the peer comes in; connects: the peer is where it goes; host: the host is what is reached; output: the
+ * host goes to the peer.
+ */
+extern const struct shape shape_services, shape_connects, shape_host, shape_output;
 
 struct opening {
         const struct origin *peer;

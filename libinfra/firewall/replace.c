@@ -3,7 +3,8 @@
 /*
  * A table's new content in the place of the old, in one batch, without a packet noticing.
  *
- * Base chains that hook in at the same place with the same policy stay: a deleted one stays hooked, without
+ * Chains of the same name stay, base chains when they hook in at the same place with the same policy: a deleted one
+ * stays hooked, without
  * rules and with its policy "drop", until the kernel has taken the whole batch in. Sets of the same shape stay
  * with the elements that do not change: a packet that is on its way through the old rules when the generation
  * changes would find a deleted set empty. Rules are all exchanged, which the kernel does at one moment. Sets
@@ -19,13 +20,13 @@
 #include "base/str.h"
 #include "firewall/batch.h"
 
-enum { SET_IDS = 1000 }; /* of one table; ids are of the whole batch */
+enum { SET_IDS = 1000000 }; /* of one table; ids are of the whole batch */
 
 static bool chain_stays(const struct chain *c, const struct table *other)
 {
         const struct chain *o = table_chain(other, c->name);
 
-        return o && o->type && c->type && chain_same_hook(c, o);
+        return o && chain_same_hook(c, o);
 }
 
 static const struct set *set_staying(const struct set *s, const struct table *other)
@@ -55,21 +56,6 @@ _Static_assert((int)NFTA_RULE_CHAIN == (int)NFTA_SET_NAME, "the object's name");
 static bool is_anonymous(const char *name)
 {
         return startswith(name, "__");
-}
-
-/* What refers goes before what is referred to: rules, then maps, then chains. */
-static void batch_clear(struct batch *b, const struct table *have, const struct table *want)
-{
-        for (size_t i = 0; i < have->n_chains; i++)
-                if (!is_anonymous(have->chains[i].name))
-                        batch_delete(b, have->family, NFT_MSG_DELRULE, "the end of the rules of chain",
-                                     have->chains[i].name);
-        for (size_t i = 0; i < have->n_sets; i++)
-                if (!is_anonymous(have->sets[i].name) && !set_staying(&have->sets[i], want))
-                        batch_delete(b, have->family, NFT_MSG_DELSET, "the end of set", have->sets[i].name);
-        for (size_t i = 0; i < have->n_chains; i++)
-                if (!is_anonymous(have->chains[i].name) && !chain_stays(&have->chains[i], want))
-                        batch_delete(b, have->family, NFT_MSG_DELCHAIN, "the end of chain", have->chains[i].name);
 }
 
 static bool same_comment(const struct element *a, const struct element *b)
@@ -104,6 +90,26 @@ static void batch_missing(struct batch *b, int family, const struct set *s, cons
         batch_elements(b, family, &part, add);
 }
 
+/* What refers goes before what is referred to: rules, then elements and maps, then chains. */
+static void batch_clear(struct batch *b, const struct table *have, const struct table *want)
+{
+        for (size_t i = 0; i < have->n_chains; i++)
+                if (!is_anonymous(have->chains[i].name))
+                        batch_delete(b, have->family, NFT_MSG_DELRULE, "the end of the rules of chain",
+                                     have->chains[i].name);
+        for (size_t i = 0; i < have->n_sets; i++) {
+                const struct set *s = &have->sets[i], *stays = set_staying(s, want);
+
+                if (stays && !stays->runtime)
+                        batch_missing(b, have->family, s, stays, false);
+                else if (!stays && !is_anonymous(s->name))
+                        batch_delete(b, have->family, NFT_MSG_DELSET, "the end of set", s->name);
+        }
+        for (size_t i = 0; i < have->n_chains; i++)
+                if (!is_anonymous(have->chains[i].name) && !chain_stays(&have->chains[i], want))
+                        batch_delete(b, have->family, NFT_MSG_DELCHAIN, "the end of chain", have->chains[i].name);
+}
+
 /* @whole: the table goes with all its sets, and only what was filled in at run time is carried over. */
 static void batch_replace_set(struct batch *b, const struct table *have, const struct table *want, const struct set *s,
                               uint32_t id, bool whole)
@@ -112,9 +118,10 @@ static void batch_replace_set(struct batch *b, const struct table *have, const s
 
         if (!old || whole) {
                 batch_add_set(b, want->family, s, id);
-                batch_elements(b, want->family, s->runtime && old ? old : s, true);
+                /* What rules put in goes with the rules. */
+                if (!s->dynamic)
+                        batch_elements(b, want->family, s->runtime && old ? old : s, true);
         } else if (!s->runtime) {
-                batch_missing(b, want->family, old, s, false);
                 batch_missing(b, want->family, s, old, true);
         }
 }

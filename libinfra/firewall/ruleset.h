@@ -50,6 +50,7 @@ enum field {
         FIELD_IP6_CLASS,   /* version, traffic class, the flow label's first bits */
         FIELD_IP6_HOPLIMIT,
         FIELD_ETHER_SADDR,
+        FIELD_ARP_SADDR,   /* whose IPv4 address is announced */
         FIELD_LENGTH,
         FIELD_PRIORITY,
         FIELD_MARK,
@@ -123,7 +124,8 @@ enum statement_kind {
         STATEMENT_QUOTA,       /* on only until (`over`: after) `rate` bytes */
         STATEMENT_NUMGEN,      /* on only when a counter (`random`: a random number) modulo `burst` is <= `rate` */
         STATEMENT_LOG,
-        STATEMENT_SET,         /* `field` = `field` & mask ^ value */
+        STATEMENT_SET,         /* `field` = `field` & mask ^ value; FIELD_TCP_MSS with value 0: what the route's MTU allows */
+        STATEMENT_COPY,        /* `field` = fields[0] & mask ^ value */
         STATEMENT_NOTRACK,
         STATEMENT_TRACE,
         STATEMENT_MAX,
@@ -188,7 +190,7 @@ struct verdict {
         enum field fields[RULESET_FIELDS_MAX];
         size_t n_fields;
         char name[RULESET_NAME_MAX + 1];
-        struct translation to;
+        struct translation to;  /* of VERDICT_REJECT only the family, of which ICMP is meant */
         unsigned reject_type;   /* NFT_REJECT_* */
         unsigned reject_code;   /* ICMP's, or NFT_REJECT_ICMPX_* */
         uint16_t queue_first;
@@ -226,6 +228,8 @@ struct element {
         bool accepts;                     /* DATA_VERDICT: accept, else drop */
         char *jump;                       /* DATA_VERDICT: or to this chain; else NULL */
         int64_t expires_ms;               /* of sets with a timeout: until it goes by itself; 0 = never */
+        uint64_t packets;                 /* of sets with counters, read from the kernel; no part of a difference */
+        uint64_t bytes;
         uint8_t data[8];                  /* DATA_ADDRESS*: IPv4, port */
         char *comment;                    /* or NULL */
         struct span span;
@@ -241,6 +245,8 @@ struct set {
         bool timeout; /* elements may go by themselves */
         bool dynamic; /* filled by rules (METER, CONNECTIONS) */
         bool counter; /* each element counts its packets and bytes */
+        int64_t timeout_ms; /* of elements that say no other; 0 = they stay */
+        uint32_t size;      /* at most so many elements; 0 = no limit */
         bool unknown; /* decoded from the kernel: of a kind that is not written here */
         struct element *elements; /* sorted by key */
         size_t n_elements;
@@ -303,6 +309,8 @@ int ruleset_comment(char **comment, struct span *to, const struct span *from);
 
 /* One rule as nft writes it, without its comment; allocated. */
 char *rule_text(const struct rule *r);
+char *rule_statement_text(const struct statement *s);
+char *rule_verdict_text(const struct verdict *v);
 /* One element as nft writes it, without comment and data. */
 char *element_text(const struct set *s, const struct element *e);
 /* The same with what the map gives, unless that is "accept". */

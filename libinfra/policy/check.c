@@ -23,13 +23,56 @@ static void check_host(struct draft *d)
                 complain(&d->reader, &d->host.span, NULL, "the bridge's name '%s' is longer than %d characters", d->host.bridge, INTERFACE_MAX);
 }
 
+/* Whether zone @from is, through its members, part of zone @to. */
+static bool leads_to(const struct draft *d, size_t from, size_t to, unsigned depth)
+{
+        const struct zone *z = &d->zones[from];
+
+        for (size_t i = 0; depth < d->n_zones && i < z->n_members; i++)
+                if (z->members[i].kind == ORIGIN_ZONE && (z->members[i].index == to || leads_to(d, z->members[i].index, to, depth + 1)))
+                        return true;
+        return false;
+}
+
+static void check_members(struct draft *d, size_t i)
+{
+        const struct zone *z = &d->zones[i];
+
+        for (size_t k = 0; k < z->n_members; k++)
+                if (z->members[k].name && (z->members[k].kind == ORIGIN_ANY || z->members[k].kind == ORIGIN_LOCAL || z->members[k].kind == ORIGIN_HOST))
+                        complain(&d->reader, &z->members[k].span, "name containers, zones and addresses", "'%s' is no member of a zone", z->members[k].name);
+        if (leads_to(d, i, i, 0))
+                complain(&d->reader, &z->span, "take one of the members out", "zone '%s' is a member of itself", z->name);
+}
+
+static void check_filter(struct draft *d)
+{
+        for (size_t i = 0; i < d->filter.n_rules; i++) {
+                const struct rule_list *l = &d->filter.rules[i];
+                const char *names[RULE_PLACE_MAX], *near;
+                _cleanup_free_ char *hint = NULL;
+
+                for (int p = 0; p < RULE_PLACE_MAX; p++)
+                        names[p] = rule_place_name((enum rule_place)p);
+                near = str_nearest(l->name, names, RULE_PLACE_MAX);
+                if (rule_place_parse(l->name) < 0 && asprintf(&hint, near ? "did you mean '%s'?" : "input, forward, nat-prerouting, ...; see infra.policy(5)", near) >= 0)
+                        complain(&d->reader, &l->span, hint, "rules cannot stand at '%s'", l->name);
+        }
+        for (size_t i = 0; i < d->filter.n_rescue; i++)
+                if (d->filter.rescue[i].name && d->filter.rescue[i].kind != ORIGIN_ZONE)
+                        complain(&d->reader, &d->filter.rescue[i].span, "name zones of zones.yaml", "'%s' is no zone", d->filter.rescue[i].name);
+}
+
 static void check_zones(struct draft *d)
 {
         for (size_t i = 0; i < d->n_zones; i++) {
                 const struct zone *z = &d->zones[i];
 
-                if (!z->interface && z->n_networks == 0)
-                        complain(&d->reader, &z->span, "give it an interface, networks or both", "zone '%s' is nowhere", z->name);
+                if (!z->interface && z->n_networks == 0 && z->n_members == 0)
+                        complain(&d->reader, &z->span, "give it an interface, networks, members or several of these", "zone '%s' is nowhere", z->name);
+                if (z->translate != TRANSLATE_MASQUERADE && !z->interface)
+                        complain(&d->reader, &z->span, "give it an interface", "zone '%s' translates what leaves by no interface", z->name);
+                check_members(d, i);
                 if (z->interface && (strlen(z->interface) > INTERFACE_MAX || strpbrk(z->interface, " /\t*\"")))
                         complain(&d->reader, &z->span, NULL, "'%s' is not the name of an interface", z->interface);
                 for (size_t k = 0; k < i; k++)
@@ -114,8 +157,9 @@ static void check_services(struct draft *d, const struct service *services, size
         for (size_t i = 0; i < n; i++) {
                 const struct service *s = &services[i];
 
-                if (s->public_port && s->port.first != s->port.last)
-                        complain(&d->reader, &s->span, NULL, "a public-port leads to one port, not to %s", ports_format(&s->port, text));
+                if (s->public_port && (s->public_port + s->port.last - s->port.first > UINT16_MAX || s->port.last - s->port.first >= POLICY_PUBLIC_PORTS_MAX))
+                        complain(&d->reader, &s->span, NULL, "%s is more than public ports from %u on can lead to (at most %d)",
+                                 ports_format(&s->port, text), s->public_port, POLICY_PUBLIC_PORTS_MAX);
                 /* Long lists are generated, and sorted by port: neighbours are enough for them. */
                 for (size_t k = n > 1000 && i > 0 ? i - 1 : 0; k < i; k++)
                         if (services[k].port.protocol && ports_overlap(&services[k].port, &s->port))
@@ -131,14 +175,17 @@ static void check_public_port(struct draft *d, const struct service *s, size_t c
                 const struct container *c = &d->containers[i].container;
 
                 for (size_t k = 0; k < c->n_services && &c->services[k] != s; k++)
-                        if (c->services[k].public_port == s->public_port && c->services[k].port.protocol == s->port.protocol)
+                        if (c->services[k].public_port && c->services[k].port.protocol == s->port.protocol &&
+                            c->services[k].public_port <= s->public_port + s->port.last - s->port.first &&
+                            s->public_port <= c->services[k].public_port + c->services[k].port.last - c->services[k].port.first)
                                 complain(&d->reader, &s->span, NULL, "public-port %u leads to '%s' already (%s:%u)", s->public_port, c->name,
                                          c->services[k].span.file, c->services[k].span.line);
         }
         for (size_t i = 0; i < d->host.n_services; i++) {
                 const struct service *own = &d->host.services[i];
 
-                if (own->port.protocol == s->port.protocol && own->port.first <= s->public_port && s->public_port <= own->port.last)
+                if (own->port.protocol == s->port.protocol && own->port.first <= s->public_port + s->port.last - s->port.first &&
+                    s->public_port <= own->port.last)
                         complain(&d->reader, &s->span, NULL, "public-port %u is a service of the host itself (%s:%u)", s->public_port,
                                  own->span.file, own->span.line);
         }
@@ -200,6 +247,7 @@ void draft_check(struct draft *d)
 {
         check_host(d);
         check_zones(d);
+        check_filter(d);
         check_services(d, d->host.services, d->host.n_services);
         for (size_t i = 0; i < d->n_containers; i++) {
                 const struct container *c = &d->containers[i].container;

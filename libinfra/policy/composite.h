@@ -9,4 +9,7 @@ void read_probe(struct reader *r, const struct key *k, const struct node *n, voi
 void read_probe_path(struct reader *r, const struct key *k, const struct node *n, void *target);
 void read_probe_command(struct reader *r, const struct key *k, const struct node *n, void *target);
 void read_probe_plain(struct reader *r, const struct key *k, const struct node *n, void *target);
+void read_rate(struct reader *r, const struct key *k, const struct node *n, void *target);
+void read_translate(struct reader *r, const struct key *k, const struct node *n, void *target);
+void read_rule_lists(struct reader *r, const struct key *k, const struct node *n, void *target);
 void read_waves(struct reader *r, const struct key *k, const struct node *n, void *target);

@@ -62,6 +62,7 @@ struct draft_profile {
 struct draft {
         struct reader reader;
         struct host host;
+        struct filter filter;
         struct zone *zones;
         size_t n_zones;
         struct draft_container *containers;

@@ -66,6 +66,7 @@ static const struct key host_keys[] = {
         { "packages", VALUE_MAPPING, .table = &packages_table, .doc = "where packages come from" },
         { "resolvers", VALUE_ADDRESSES, LIST(struct host, resolvers), .doc = "name servers of the containers" },
         { "services", VALUE_MAPPINGS, LIST(struct host, services), .table = &service_table, .doc = "services of the host itself" },
+        { "connects", VALUE_MAPPINGS, LIST(struct host, connects), .table = &connection_table, .doc = "connections the host itself may open; once given, no others" },
         { "lxc-path", VALUE_PATH, AT(struct host, lxc_path), .doc = "default /var/lib/lxc" },
         { "subordinate-ids", VALUE_MAPPING, .table = &ids_table, .doc = "ids of unprivileged containers on the host" },
         { "remote-console", VALUE_MAPPING, .table = &console_table, .doc = "the way in when the network is gone" },
@@ -77,6 +78,8 @@ const struct table host_table = { TABLE("host", host_keys, struct host), SPAN(st
 static const struct key zone_keys[] = {
         { "interface", VALUE_TEXT, AT(struct zone, interface), .doc = "interface through which the zone is reached" },
         { "networks", VALUE_ADDRESSES, LIST(struct zone, networks), .doc = "addresses and networks that belong to it" },
+        { "members", VALUE_ORIGINS, LIST(struct zone, members), .doc = "containers, other zones and addresses that belong to it" },
+        { "translate", VALUE_TRANSLATE, .doc = "source of what leaves by its interface: masquerade (default), none, or an IPv4 address" },
 };
 const struct table zone_table = { TABLE("zone", zone_keys, struct zone), SPAN(struct zone, span), .name = offsetof(struct zone, name) + 1 };
 
@@ -84,6 +87,35 @@ static const struct key zones_keys[] = {
         { "zones", VALUE_NAMED, LIST(struct draft, zones), .flags = KEY_REQUIRED, .table = &zone_table, .doc = "name -> zone" },
 };
 const struct table zones_table = { TABLE("zones file", zones_keys, struct draft) };
+
+/* firewall.yaml */
+
+static const struct key named_set_keys[] = {
+        { "addresses", VALUE_ADDRESSES, LIST(struct named_set, addresses), .doc = "addresses and networks" },
+        { "ports", VALUE_TEXTS, AT(struct named_set, ports), .doc = "ports and ranges: 25, 1000-2000" },
+};
+const struct table named_set_table = { TABLE("named set", named_set_keys, struct named_set), SPAN(struct named_set, span), .name = offsetof(struct named_set, name) + 1 };
+
+static void init_filter(void *target)
+{
+        struct filter *f = target;
+
+        f->anti_spoofing = true;
+}
+
+static const struct key filter_keys[] = {
+        { "rescue", VALUE_ORIGINS, LIST(struct filter, rescue), .doc = "zones from which ssh gets in when nothing else can be loaded" },
+        { "anti-spoofing", VALUE_BOOLEAN, AT(struct filter, anti_spoofing), .doc = "containers use only their own addresses, outside interfaces carry no internal ones; default true" },
+        { "counters", VALUE_BOOLEAN, AT(struct filter, counters), .doc = "every opening counts its packets" },
+        { "icmp-limit", VALUE_RATE, AT(struct filter, icmp_limit), .doc = "echo requests that are answered or let through; default: all" },
+        { "log-dropped", VALUE_RATE, AT(struct filter, log_dropped), .doc = "what is dropped at the end is logged at this rate; default: not" },
+        { "log-prefix", VALUE_TEXT, AT(struct filter, log_prefix), .doc = "first word of every logged line, default infra" },
+        { "only-rules", VALUE_BOOLEAN, AT(struct filter, only_rules), .doc = "nothing passes by itself, no loopback, no answers: only what rules and services say" },
+        { "sets", VALUE_NAMED, LIST(struct filter, sets), .table = &named_set_table, .doc = "name -> addresses or ports, for @name in rules" },
+        { "chains", VALUE_RULE_LISTS, LIST(struct filter, chains), .doc = "name -> rules, for jump and goto" },
+        { "rules", VALUE_RULE_LISTS, LIST(struct filter, rules), .doc = "place -> rules in nft's words" },
+};
+const struct table filter_table = { TABLE("firewall", filter_keys, struct filter), SPAN(struct filter, span), .init = init_filter };
 
 /* services, probes, connections */
 
@@ -112,7 +144,9 @@ const struct table probe_table = { TABLE("probe", probe_keys, struct probe), .in
 static const struct key service_keys[] = {
         { "port", VALUE_PORTS, AT(struct service, port), .flags = KEY_REQUIRED, .doc = "25/tcp, 53/udp or 60000-61000/udp" },
         { "from", VALUE_ORIGINS, LIST(struct service, from), .doc = "who may reach it: any, local, host, zones, containers, addresses" },
-        { "public-port", VALUE_NUMBER, AT(struct service, public_port), .min = 1, .max = 65535, .doc = "port of the host's own addresses that leads here" },
+        { "public-port", VALUE_NUMBER, AT(struct service, public_port), .min = 1, .max = 65535, .doc = "port of the host's own addresses that leads here; of a range the first" },
+        { "limit", VALUE_RATE, AT(struct service, limit), .doc = "new connections of one source: 20/min per source" },
+        { "log", VALUE_BOOLEAN, AT(struct service, log), .doc = "new connections are logged, at most 10 a second" },
         { "probe", VALUE_PROBE, AT(struct service, probe), .doc = "how it is checked: none, tcp, smtp, http, https, or a mapping" },
 };
 const struct table service_table = { TABLE("service", service_keys, struct service), SPAN(struct service, span) };

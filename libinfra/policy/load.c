@@ -55,6 +55,7 @@ void draft_done(struct draft *d)
                 free(d->reader.sources[i].text);
         }
         host_done(&d->host);
+        filter_done(&d->filter);
         free(d->containers);
         free(d->upgrades);
         free(d->profiles);
@@ -119,14 +120,42 @@ static void own_container(const infra_estate *e, struct container *c)
         }
 }
 
+static void own_lists(const infra_estate *e, struct rule_list *lists, size_t n)
+{
+        for (size_t i = 0; i < n; i++) {
+                own_span(e, &lists[i].span);
+                for (size_t k = 0; k < lists[i].n_lines; k++)
+                        own_span(e, &lists[i].lines[k].span);
+        }
+}
+
+static void own_filter(const infra_estate *e, struct filter *f)
+{
+        own_span(e, &f->span);
+        own_lists(e, f->chains, f->n_chains);
+        own_lists(e, f->rules, f->n_rules);
+        for (size_t i = 0; i < f->n_sets; i++)
+                own_span(e, &f->sets[i].span);
+        for (size_t i = 0; i < f->n_rescue; i++)
+                own_span(e, &f->rescue[i].span);
+}
+
 static void own_spans(infra_estate *e)
 {
         own_span(e, &e->host.span);
         own_services(e, e->host.services, e->host.n_services);
         for (size_t i = 0; i < e->host.n_third_party; i++)
                 own_span(e, &e->host.third_party[i].span);
-        for (size_t i = 0; i < e->n_zones; i++)
+        for (size_t i = 0; i < e->host.n_connects; i++) {
+                own_span(e, &e->host.connects[i].span);
+                own_span(e, &e->host.connects[i].to.span);
+        }
+        own_filter(e, &e->filter);
+        for (size_t i = 0; i < e->n_zones; i++) {
                 own_span(e, &e->zones[i].span);
+                for (size_t k = 0; k < e->zones[i].n_members; k++)
+                        own_span(e, &e->zones[i].members[k].span);
+        }
         for (size_t i = 0; i < e->n_containers; i++)
                 own_container(e, &e->containers[i]);
         for (size_t i = 0; i < e->n_upgrades; i++) {
@@ -171,9 +200,11 @@ int draft_estate(struct draft *d, const char *directory, infra_estate **ret)
         if (!e->directory || !e->digest || move_containers(d, e) < 0)
                 return -ENOMEM;
         e->host = d->host;
+        e->filter = d->filter;
         e->zones = TAKE_PTR(d->zones);
         e->n_zones = d->n_zones;
         d->host = (struct host){};
+        d->filter = (struct filter){};
         d->n_zones = 0;
         own_spans(e);
         *ret = TAKE_PTR(e);

@@ -185,6 +185,18 @@ static void read_profiles(struct draft *d, const char *directory, const char *su
         }
 }
 
+/* Without the file there are its defaults. */
+static void read_filter(struct draft *d, const char *directory)
+{
+        _cleanup_free_ char *path = path_join("%s/firewall.yaml", directory);
+
+        filter_table.init(&d->filter);
+        if (!path)
+                d->reader.oom = true;
+        else if (path_exists(AT_FDCWD, path))
+                read_into(d, directory, "firewall.yaml", &filter_table, &d->filter);
+}
+
 int draft_read(struct draft *d, const char *directory, const char *profiles, infra_error **reterr)
 {
         _cleanup_free_ char *parent = path_join("%s/..", profiles), *resolved = NULL;
@@ -196,6 +208,7 @@ int draft_read(struct draft *d, const char *directory, const char *profiles, inf
         }
         read_into(d, directory, "host.yaml", &host_table, &d->host);
         read_into(d, directory, "zones.yaml", &zones_table, d);
+        read_filter(d, directory);
         read_containers(d, directory);
         read_upgrades(d, directory);
         read_profiles(d, directory, "profiles");

@@ -66,6 +66,8 @@ static void copy_service(struct draft *d, struct container *c, const struct serv
         }
         to->port = from->port;
         to->public_port = from->public_port;
+        to->limit = from->limit;
+        to->log = from->log;
         to->span = from->span;
         copy_probe(d, &to->probe, &from->probe);
         for (size_t i = 0; i < from->n_from; i++) {
@@ -316,6 +318,13 @@ static void resolve_container(struct draft *d, struct draft_container *draft)
         c->start_limit_ms = c->start_limit_ms ? c->start_limit_ms : START_LIMIT_MS;
 }
 
+static void resolve_origins(struct draft *d, struct origin *origins, size_t n)
+{
+        for (size_t i = 0; i < n; i++)
+                if (origins[i].name)
+                        resolve_origin(d, &origins[i]);
+}
+
 void draft_resolve(struct draft *d)
 {
         /* Files are read sorted by name and named after their containers, so containers are sorted already. */
@@ -323,6 +332,14 @@ void draft_resolve(struct draft *d)
         for (size_t i = 0; i < d->n_containers; i++)
                 merge_profile(d, &d->containers[i]);
         resolve_services(d, d->host.services, d->host.n_services);
+        for (size_t i = 0; i < d->host.n_connects; i++)
+                if (d->host.connects[i].to.name)
+                        resolve_origin(d, &d->host.connects[i].to);
+        d->host.connects_only = d->host.n_connects > 0;
+        for (size_t i = 0; i < d->n_zones; i++)
+                resolve_origins(d, d->zones[i].members, d->zones[i].n_members);
+        resolve_origins(d, d->filter.rescue, d->filter.n_rescue);
+        set_default(d, &d->filter.log_prefix, "infra");
         for (size_t i = 0; i < d->n_containers; i++)
                 resolve_container(d, &d->containers[i]);
 }

@@ -63,6 +63,11 @@ static json_t *named_schema(const struct key *k)
                          table_schema(k->table));
 }
 
+static json_t *rule_lists_schema(void)
+{
+        return json_pack("{s:s,s:{s:s,s:{s:s}}}", "type", "object", "additionalProperties", "type", "array", "items", "type", "string");
+}
+
 static json_t *waves_schema(void)
 {
         return json_pack("{s:[{s:s},{s:s,s:{s:s,s:o}}]}", "anyOf", "const", "auto", "type", "array", "items", "type", "array", "items",
@@ -96,6 +101,8 @@ static json_t *value_schema(const struct key *k)
         case VALUE_PROBE_PATH: return pattern("^/");
         case VALUE_PROBE_COMMAND: return json_pack("{s:s,s:o,s:i}", "type", "array", "items", typed("string"), "minItems", 1);
         case VALUE_PROBE_PLAIN: return json_pack("{s:s,s:i}", "type", "object", "maxProperties", 0);
+        case VALUE_RATE: return pattern("^[0-9]+/(s|sec|second|m|min|minute|h|hour|d|day)( per source)?( burst [0-9]+)?$");
+        case VALUE_RULE_LISTS: return rule_lists_schema();
         case VALUE_WAVES: return waves_schema();
         case VALUE_MAPPING: return table_schema(k->table);
         case VALUE_MAPPINGS: return json_pack("{s:s,s:o}", "type", "array", "items", table_schema(k->table));

@@ -39,6 +39,9 @@ enum value_type {
         VALUE_PROBE_PATH,    /* in probe_table: the key is the kind, the value the path */
         VALUE_PROBE_COMMAND, /* in probe_table: the key is the kind, the value the argument list */
         VALUE_PROBE_PLAIN,   /* in probe_table: the key is the kind, the value an empty mapping */
+        VALUE_RATE,       /* struct rate: "20/min", "20/min per source", "5/s burst 20" */
+        VALUE_TRANSLATE,  /* struct zone: masquerade, none or an address */
+        VALUE_RULE_LISTS, /* struct rule_list *, count: a mapping of name -> list of texts */
         VALUE_WAVES,      /* struct draft_waves: auto, or a list of lists of names */
         VALUE_MAPPING,    /* a struct in place, by table */
         VALUE_MAPPINGS,   /* pointer and count of structs: a list of mappings, by table */
@@ -91,9 +94,9 @@ void table_read(struct reader *r, const struct table *t, const struct node *n, v
 void value_read(struct reader *r, const struct key *k, const struct node *n, void *target);
 
 /* The tables, one a file kind and one a mapping within. */
-extern const struct table host_table, zones_table, container_table, upgrade_table, profile_table;
+extern const struct table host_table, zones_table, container_table, upgrade_table, profile_table, filter_table;
 extern const struct table bridge_table, storage_table, packages_table, ids_table, console_table, zone_table, addresses_table,
-        service_table, probe_table, connection_table, window_table, write_rule_table, conffile_table, source_rule_table;
+        service_table, probe_table, connection_table, window_table, named_set_table, write_rule_table, conffile_table, source_rule_table;
 
 /* The JSON Schema of a file kind, allocated text; NULL when memory is out. */
 char *schema_text(const struct table *t);

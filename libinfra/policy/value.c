@@ -441,6 +441,7 @@ static const value_reader readers[VALUE_TYPE_MAX] = {
         [VALUE_ORIGIN] = read_origin,       [VALUE_ORIGINS] = read_origins,   [VALUE_VOLUMES] = read_volumes,
         [VALUE_PROBE] = read_probe,         [VALUE_PROBE_PATH] = read_probe_path,
         [VALUE_PROBE_COMMAND] = read_probe_command, [VALUE_PROBE_PLAIN] = read_probe_plain,
+        [VALUE_RATE] = read_rate,           [VALUE_TRANSLATE] = read_translate, [VALUE_RULE_LISTS] = read_rule_lists,
         [VALUE_WAVES] = read_waves,         [VALUE_MAPPING] = read_mapping,   [VALUE_MAPPINGS] = read_mappings,
         [VALUE_NAMED] = read_named,
 };

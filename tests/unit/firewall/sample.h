@@ -85,6 +85,7 @@ static inline void sample_host(infra_estate *e)
         struct service *s = ARRAY_ADD(e->host.services, e->host.n_services);
 
         e->host.name = strdup("infra02");
+        e->filter.anti_spoofing = true;
         e->host.bridge = strdup("br0");
         e->host.bridge_ipv4 = sample_address("10.0.0.1/24");
         e->host.bridge_ipv6 = sample_address("2001:db8::1/64");

@@ -5,6 +5,8 @@
 #include "../testing.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <linux/netfilter.h>
 
 #include "sample.h"
 
@@ -40,6 +42,17 @@ static void test_golden_demo(void **state)
 
         (void)state;
         assert_golden(r, "demo");
+        ruleset_free(r);
+}
+
+/* Every key of the firewall. */
+static void test_golden_complete(void **state)
+{
+        _cleanup_estate_ infra_estate *e = sample_example("complete");
+        struct ruleset *r = sample_ruleset(e);
+
+        (void)state;
+        assert_golden(r, "complete");
         ruleset_free(r);
 }
 
@@ -92,7 +105,7 @@ static void test_default_deny(void **state)
         for (size_t t = 0; t < RULESET_TABLES; t++)
                 for (size_t i = 0; i < r->tables[t].n_chains; i++) {
                         c = &r->tables[t].chains[i];
-                        if (!c->type || !streq(c->type, "filter") || t > 0)
+                        if (!c->type || !streq(c->type, "filter") || t > 0 || c->hook == NF_INET_PRE_ROUTING)
                                 continue;
                         assert_true(c->drops);
                         n++;
@@ -164,6 +177,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_golden_sample),
                 cmocka_unit_test(test_golden_demo),
+                cmocka_unit_test(test_golden_complete),
                 cmocka_unit_test(test_same_bytes),
                 cmocka_unit_test(test_local_opens_nothing),
                 cmocka_unit_test(test_default_deny),

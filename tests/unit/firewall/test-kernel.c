@@ -137,7 +137,7 @@ static void test_change_of_estate(void **state)
 
 static void test_round_trip_of_examples(void **state)
 {
-        static const char *const examples[] = { "demo", "infra02" };
+        static const char *const examples[] = { "demo", "infra02", "complete" };
         struct fixture *f = fixture(state);
 
         for (size_t i = 0; i < ELEMENTS(examples); i++) {
@@ -443,6 +443,53 @@ static void test_nft_reads_our_text(void **state)
         ruleset_free(have);
 }
 
+static size_t count_bans(struct fixture *f)
+{
+        struct ban *bans = NULL;
+        size_t n = 0;
+
+        assert_int_equal(firewall_bans(f->firewall, &bans, &n, NULL), 0);
+        free(bans);
+        return n;
+}
+
+static void test_bans(void **state)
+{
+        struct fixture *f = fixture(state);
+        struct address one = sample_address("203.0.113.7"), net = sample_address("203.0.113.0/24"), six = sample_address("2001:db8:7::/48");
+        _cleanup_free_ struct ban *bans = NULL;
+        size_t n = 0;
+
+        load(f, f->wanted);
+        assert_int_equal(count_bans(f), 0);
+        assert_int_equal(firewall_ban(f->firewall, "eno1", &one, 3600000, NULL), 0);
+        assert_int_equal(firewall_ban(f->firewall, NULL, &six, 0, NULL), 0);
+        /* Again is longer; of the network it is a part. */
+        assert_int_equal(firewall_ban(f->firewall, "eno1", &one, 7200000, NULL), 0);
+        assert_int_equal(count_bans(f), 2);
+        assert_int_equal(firewall_ban(f->firewall, "eno1", &net, 60000, NULL), 0);
+        assert_int_equal(firewall_ban(f->firewall, "eno1", &one, 60000, NULL), -EALREADY);
+        assert_int_equal(firewall_ban(f->firewall, NULL, &one, 60000, NULL), -EEXIST);
+        /* No difference to the policy, and they outlive a load. */
+        assert_loaded(f, f->wanted);
+        load(f, f->wanted);
+        assert_int_equal(firewall_bans(f->firewall, &bans, &n, NULL), 0);
+        assert_int_equal(n, 2);
+        assert_true(address_equal(&bans[0].address, &net));
+        assert_string_equal(bans[0].interface, "eno1");
+        assert_true(bans[0].left_ms > 7000000 && bans[0].left_ms <= 7200000);
+        assert_true(address_equal(&bans[1].address, &six));
+        assert_string_equal(bans[1].interface, "");
+        assert_int_equal(bans[1].left_ms, 0);
+        assert_int_equal(firewall_unban(f->firewall, NULL, &net, NULL), 0);
+        assert_int_equal(firewall_unban(f->firewall, NULL, &net, NULL), -ENOENT);
+        assert_int_equal(firewall_unban(f->firewall, NULL, &six, NULL), 0);
+        assert_int_equal(count_bans(f), 0);
+        assert_int_equal(firewall_ban(f->firewall, NULL, &one, 200, NULL), 0);
+        clock_sleep_ms(600);
+        assert_int_equal(count_bans(f), 0);
+}
+
 /* Attribute and socket limits, and that the time stays far from the number of openings squared. */
 static void test_many_services(void **state)
 {
@@ -489,6 +536,7 @@ int main(void)
                 cmocka_unit_test(test_strangers_in_our_table),
                 cmocka_unit_test(test_refused_load),
                 cmocka_unit_test(test_nft_reads_our_text),
+                cmocka_unit_test(test_bans),
                 cmocka_unit_test(test_many_services),
         };
 

@@ -192,6 +192,7 @@ static const struct {
 } kinds[] = {
         { "host", &host_table },       { "zones", &zones_table },     { "container", &container_table },
         { "upgrade", &upgrade_table }, { "profile", &profile_table },
+        { "firewall", &filter_table },
 };
 
 static void schemas_are_those_of_the_tables(void **state)
