@@ -20,3 +20,4 @@ int firewall_diff_word(struct infractl *i);
 int firewall_ban_word(struct infractl *i);
 int firewall_unban_word(struct infractl *i);
 int firewall_bans_word(struct infractl *i);
+int firewall_doctor_word(struct infractl *i);

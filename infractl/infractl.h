@@ -50,11 +50,19 @@ enum option_id {
         OPTION_DETACH,
         OPTION_PAUSE_BEFORE,
         OPTION_FOR,
+        OPTION_ROOT,
+        OPTION_INTO,
+        OPTION_HOST_NAME,
+        OPTION_RELEASE,
+        OPTION_BRIDGE,
+        OPTION_NETWORK,
+        OPTION_RESOLVE,
+        OPTION_ONLY_RULES,
         OPTION_ZONE,
         OPTION_COMPLETE, /* hidden: what shells complete */
         OPTION_MAX,
 };
-#define OPTION_BIT(o) (1u << (o))
+#define OPTION_BIT(o) (1ull << (o))
 
 struct option_row {
         const char *name;     /* without the dashes */
@@ -73,7 +81,7 @@ struct verb {
         const char *summary;            /* one line */
         const char *text;               /* what --help says below it */
         unsigned min, max;              /* number of arguments */
-        unsigned options;               /* bits of its own options */
+        uint64_t options;               /* bits of its own options */
         bool rest;                      /* whatever follows the first argument is passed on */
         int (*run)(struct infractl *i); /* returns an exit_code */
 };
@@ -131,6 +139,7 @@ int verb_console(struct infractl *i);
 int verb_control(struct infractl *i);
 int verb_drift(struct infractl *i);
 int verb_firewall(struct infractl *i);
+int verb_import(struct infractl *i);
 int verb_list(struct infractl *i);
 int verb_plan(struct infractl *i);
 int verb_power(struct infractl *i);

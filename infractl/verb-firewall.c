@@ -11,6 +11,7 @@ const struct firewall_word firewall_words[] = {
         { "ban", "ADDRESS", 1, 1, "drop everything that comes from there", firewall_ban_word },
         { "unban", "ADDRESS", 1, 1, "lift a ban", firewall_unban_word },
         { "bans", "", 0, 0, "who is banned, and for how long", firewall_bans_word },
+        { "doctor", "", 0, 0, "what else decides about packets here", firewall_doctor_word },
 };
 const size_t n_firewall_words = ELEMENTS(firewall_words);
 

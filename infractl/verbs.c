@@ -155,13 +155,14 @@ const struct verb verbs[] = {
           .min = 1,
           .max = 16,
           .run = verb_firewall,
-          .options = OPTION_BIT(OPTION_POLICY_SIDE) | OPTION_BIT(OPTION_FOR) | OPTION_BIT(OPTION_ZONE),
+          .options = OPTION_BIT(OPTION_POLICY_SIDE) | OPTION_BIT(OPTION_FOR) | OPTION_BIT(OPTION_ZONE) | OPTION_BIT(OPTION_ROOT),
           .summary = "look at the firewall, and ban addresses",
           .text = "show             our ruleset as loaded, or with --policy-side as the policy wants it\n"
                   "diff             what loading the policy would change\n"
                   "ban ADDRESS      drop everything that comes from there, with --for and --zone\n"
                   "unban ADDRESS    lift a ban\n"
-                  "bans             who is banned, and for how long" },
+                  "bans             who is banned, and for how long\n"
+                  "doctor           what else decides about packets here: other tables, services at boot, switches" },
         { .name = "volume",
           .arguments = "extract NAME PATH",
           .min = 3,
@@ -199,7 +200,7 @@ void help_short(FILE *f)
                    "All verbs and options: infractl --help; infractl(1)\n");
 }
 
-static void print_options(FILE *f, size_t from, size_t to, unsigned only)
+static void print_options(FILE *f, size_t from, size_t to, uint64_t only)
 {
         for (size_t o = from; o < to; o++) {
                 const struct option_row *row = &option_rows[o];
@@ -225,7 +226,7 @@ void help_full(FILE *f)
                 fprintf(f, "  %-32s %s\n", left, verbs[i].summary);
         }
         fprintf(f, "\nOptions:\n");
-        print_options(f, 0, OPTION_GLOBAL_MAX, ~0u);
+        print_options(f, 0, OPTION_GLOBAL_MAX, ~UINT64_C(0));
         fprintf(f, "\nOptions of one verb: infractl VERB --help. Exit codes: infractl(1).\n");
 }
 
