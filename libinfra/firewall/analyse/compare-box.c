@@ -31,6 +31,20 @@ static fn one_of(struct space *s, fn values)
         return diagram_make(&s->d, n.level, low ? one_of(s, n.low) : FN_FALSE, low ? FN_FALSE : one_of(s, n.high));
 }
 
+/* One value of the field, every bit of it said. */
+static fn one_value(struct space *s, fn values, enum field f, unsigned i)
+{
+        const struct diagram_node n = s->d.nodes[values];
+        uint32_t level = s->base[f] + i;
+        bool asked = !diagram_is_leaf(&s->d, values) && n.level == level, high = asked && n.low == FN_FALSE;
+        fn rest;
+
+        if (i == space_room(s, f) || values == FN_FALSE)
+                return values;
+        rest = one_value(s, !asked ? values : high ? n.high : n.low, f, i + 1);
+        return high ? diagram_make(&s->d, level, FN_FALSE, rest) : diagram_make(&s->d, level, rest, FN_FALSE);
+}
+
 /* The values of @f that go with the same values of the others; of the first few such classes the largest. */
 static fn slice(struct space *s, fn packets, enum field f, fn values, fn *ret_rest)
 {
@@ -39,7 +53,7 @@ static fn slice(struct space *s, fn packets, enum field f, fn values, fn *ret_re
 
         *ret_rest = packets;
         for (int i = 0; i < SLICES_MAX && values != FN_FALSE && !s->d.failed; i++) {
-                fn rest = without(s, diagram_and(&s->d, packets, one_of(s, values)), f);
+                fn rest = without(s, diagram_and(&s->d, packets, one_value(s, values, f, 0)), f);
                 fn odd = diagram_choose(&s->d, packets, diagram_not(&s->d, rest), rest);
                 fn same = diagram_and(&s->d, values, diagram_not(&s->d, values_of(s, odd, f)));
                 double share = diagram_share(&s->d, same);
