@@ -68,7 +68,7 @@ complete -c infractl -n '__infractl_plan_of rehearse rollback start stop restart
 complete -c infractl -n '__infractl_plan_of upgrade' -a '(__infractl_ask upgrades)'
 complete -c infractl -n '__infractl_at 1 report watch' -a '(__infractl_ask runs)'
 complete -c infractl -n '__infractl_at 1 report' -a last
-complete -c infractl -n '__infractl_at 1 firewall' -a 'show diff'
+complete -c infractl -n '__infractl_at 1 firewall' -a 'show diff equal'
 complete -c infractl -n '__infractl_at 1 volume' -a extract
 complete -c infractl -n '__infractl_at 2 volume' -a '(__infractl_ask containers)'
 complete -c infractl -n '__infractl_at 1 check' -a '(__fish_complete_directories)'

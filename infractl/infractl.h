@@ -29,6 +29,7 @@ enum exit_code {
         EXIT_STUCK = 7,       /* a person is needed */
         EXIT_NO_ANSWER = 8,   /* infrad is gone */
         EXIT_REFUSED = 9,     /* permission */
+        EXIT_UNDECIDED = 10,  /* a question without an answer */
 };
 
 enum option_id {
@@ -129,6 +130,7 @@ int verb_console(struct infractl *i);
 int verb_control(struct infractl *i);
 int verb_drift(struct infractl *i);
 int verb_firewall(struct infractl *i);
+int verb_firewall_equal(struct infractl *i);
 int verb_list(struct infractl *i);
 int verb_plan(struct infractl *i);
 int verb_power(struct infractl *i);

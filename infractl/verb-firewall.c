@@ -17,17 +17,21 @@ static int print_text(const char *text)
 
 int verb_firewall(struct infractl *i)
 {
-        static const char *const words[] = { "show", "diff" };
+        static const char *const words[] = { "show", "diff", "equal" };
         const char *word = i->arguments[0], *near = str_nearest(word, words, ELEMENTS(words)), *what;
         struct terminal t = terminal_look(!i->flags[OPTION_NO_COLOR]);
         _cleanup_json_ json_t *j = NULL;
         infra_error *e = NULL;
         int r;
 
-        if (!streq(word, "show") && !streq(word, "diff")) {
-                fprintf(stderr, "infractl: unknown argument '%s'", word);
-                fprintf(stderr, near ? "; did you mean '%s'?\n" : "\n", near);
-                fprintf(stderr, "Usage: infractl firewall show|diff\n");
+        if (streq(word, "equal") && i->n_arguments == 3)
+                return verb_firewall_equal(i);
+        if ((!streq(word, "show") && !streq(word, "diff")) || i->n_arguments != 1) {
+                if (near && streq(near, word))
+                        fprintf(stderr, "infractl: 'firewall %s' takes %s\n", word, streq(word, "equal") ? "two rulesets" : "no argument");
+                else
+                        fprintf(stderr, near ? "infractl: unknown argument '%s'; did you mean '%s'?\n" : "infractl: unknown argument '%s'\n", word, near);
+                fprintf(stderr, "Usage: infractl firewall show|diff, infractl firewall equal OLD NEW\n");
                 return EXIT_USAGE;
         }
         what = streq(word, "diff") ? "diff" : i->flags[OPTION_POLICY_SIDE] ? "policy" : "kernel";

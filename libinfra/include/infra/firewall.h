@@ -15,6 +15,22 @@
 extern "C" {
 #endif
 
+/**
+ * infra_firewall_equal: compares two rulesets over all packets.
+ * @a, @b: sources: "kernel" or a policy directory
+ * @most: at most so many differences; 0 = all
+ * @ret_json: {"answer":"equal"|"different"|"unknown","differences":[{"path":"to-host"|"through"|"from-host"|"switched",
+ *            "packets","example":{"in","out","source","destination","protocol","source_port","destination_port","tcp_flags",
+ *            "mark","state"},"a","b","if"}],"reasons":[text...],"assumed":[text...]}. "packets" says in words which packets
+ *            fare differently, "a" and "b" what becomes of them, "if" (or null) which limits that takes for granted.
+ *            "reasons" say what makes the answer unknown, "assumed" what it rests on. "path" is the first of the ways that
+ *            "packets" names.
+ *
+ * Returns 0 whatever the answer is; -EBADMSG when a policy has errors, -ENOENT when there is nothing at a source, or
+ * another negative errno with @reterr set.
+ */
+int infra_firewall_equal(const char *a, const char *b, unsigned most, char **ret_json, infra_error **reterr);
+
 #ifdef __cplusplus
 }
 #endif
