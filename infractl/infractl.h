@@ -29,6 +29,7 @@ enum exit_code {
         EXIT_STUCK = 7,       /* a person is needed */
         EXIT_NO_ANSWER = 8,   /* infrad is gone */
         EXIT_REFUSED = 9,     /* permission */
+        EXIT_UNDECIDED = 10,  /* a question without an answer */
 };
 
 enum option_id {

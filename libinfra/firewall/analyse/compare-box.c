@@ -178,9 +178,13 @@ static fn usual(struct space *s, fn p)
         p = prefer_address(s, p, FIELD_IP_DADDR, "192.0.2.10");
         p = prefer_address(s, p, FIELD_IP6_SADDR, "2001:db8::7");
         p = prefer_address(s, p, FIELD_IP6_DADDR, "2001:db8:1::10");
-        for (size_t i = s->names->n; i-- > 1;) {
-                p = prefer(s, p, FIELD_IIFNAME, (const uint8_t *)space_name(s, s->names->n - i));
-                p = prefer(s, p, FIELD_OIFNAME, (const uint8_t *)space_name(s, s->names->n - i));
+        for (size_t i = 1; i < s->names->n; i++) {
+                const uint8_t *name = (const uint8_t *)space_name(s, i);
+
+                if (streq((const char *)name, "lo"))
+                        continue; /* where it is possible at all, another is likelier */
+                p = prefer(s, p, FIELD_IIFNAME, name);
+                p = prefer(s, p, FIELD_OIFNAME, name);
         }
         return p;
 }

@@ -19,7 +19,7 @@ static void add_fields(struct str *s, const struct statement *t)
 
 static void add_log(struct str *s, const struct statement *t)
 {
-        str_add(s, "log prefix \"%s\" level %u flags %u", t->prefix, t->level, t->flags);
+        str_add(s, " prefix \"%s\" level %u flags %u", t->prefix, t->level, t->flags);
         if (t->has_group)
                 str_add(s, " group %u snaplen %u queue-threshold %u", t->group, t->snap, t->threshold);
 }
@@ -30,13 +30,13 @@ char *statement_line(const struct statement *t)
                 [STATEMENT_COUNTER] = "counter", [STATEMENT_LIMIT] = "limit",   [STATEMENT_METER] = "meter",
                 [STATEMENT_CONNECTIONS] = "connections", [STATEMENT_QUOTA] = "quota", [STATEMENT_NUMGEN] = "numgen",
                 [STATEMENT_SET] = "set", [STATEMENT_NOTRACK] = "notrack", [STATEMENT_TRACE] = "trace",
+                [STATEMENT_LOG] = "log",
         };
         struct str s = {};
 
+        str_add(&s, "%s", words[t->kind]);
         if (t->kind == STATEMENT_LOG)
                 add_log(&s, t);
-        else
-                str_add(&s, "%s", words[t->kind]);
         if (t->kind == STATEMENT_LIMIT || t->kind == STATEMENT_METER)
                 add_rate(&s, t);
         if (t->kind == STATEMENT_CONNECTIONS || t->kind == STATEMENT_QUOTA)

@@ -31,13 +31,11 @@ static void add_number(struct course *c, struct moves *m, enum field f, uint32_t
 /* Names the translation, with all that makes it another one. */
 static char *words_of(const struct verdict *v)
 {
-        static const char *const words[VERDICT_MAX] = { [VERDICT_DNAT] = "dnat", [VERDICT_DNAT_PORT] = "dnat", [VERDICT_SNAT] = "snat",
-                                                        [VERDICT_MASQUERADE] = "masquerade", [VERDICT_REDIRECT] = "redirect" };
         const struct translation *t = &v->to;
         char first[INET6_ADDRSTRLEN], last[INET6_ADDRSTRLEN];
         struct str s = {};
 
-        str_add(&s, "%s", words[v->kind]);
+        str_add(&s, "%s", v->kind == VERDICT_MASQUERADE ? "masquerade" : v->kind == VERDICT_REDIRECT ? "redirect" : v->kind == VERDICT_SNAT ? "snat" : "dnat");
         if (t->family)
                 str_add(&s, " to %s-%s", inet_ntop(t->family, t->first, first, sizeof(first)), inet_ntop(t->family, t->last, last, sizeof(last)));
         if (t->port_first)

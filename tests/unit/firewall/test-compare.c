@@ -457,6 +457,38 @@ static void test_original_destination(void **state)
         finish(a, b, ANSWER_EQUAL);
 }
 
+/* Source and destination are two aspects of one outcome: each is told. */
+static void test_source_translation(void **state)
+{
+        struct ruleset *a = ruleset_new(), *b = ruleset_new();
+        struct comparison x;
+        struct rule *r[2];
+
+        (void)state;
+        for (int i = 0; i < 2; i++) {
+                struct chain *c = base(i ? b : a, "nat", NF_INET_POST_ROUTING, 100, false);
+
+                r[i] = chain_add_rule(c, VERDICT_SNAT, NULL);
+                match_interface(r[i], FIELD_OIFNAME, "eno1");
+                to_address(r[i], "198.51.100.1", "198.51.100.1", 0);
+        }
+        expect(a, b, ANSWER_EQUAL, &x);
+        comparison_done(&x);
+        r[1]->verdict.to.first[3] = r[1]->verdict.to.last[3] = 2;
+        expect(a, b, ANSWER_DIFFERENT, &x);
+        assert_int_equal(x.n_differences, 1);
+        assert_string_equal(x.differences[0].packets, "IPv4 through, from the host: anything out by eno1, new or related");
+        assert_string_equal(x.differences[0].a_says, "accept, from 198.51.100.1");
+        comparison_done(&x);
+        r[1]->verdict.kind = VERDICT_MASQUERADE;
+        memset(&r[1]->verdict.to, 0, sizeof(r[1]->verdict.to));
+        expect(a, b, ANSWER_DIFFERENT, &x);
+        assert_true(x.n_differences >= 1);
+        comparison_done(&x);
+        ruleset_free(a);
+        ruleset_free(b);
+}
+
 static void test_memory_limit(void **state)
 {
         struct ruleset *a = ruleset_new(), *b = ruleset_new();
@@ -485,6 +517,7 @@ int main(void)
                 cmocka_unit_test(test_limits), cmocka_unit_test(test_not_understood), cmocka_unit_test(test_run_time_sets_are_empty),
                 cmocka_unit_test(test_interface_wildcards), cmocka_unit_test(test_no_way_out_before_routing), cmocka_unit_test(test_untracked),
                 cmocka_unit_test(test_dnat_status), cmocka_unit_test(test_original_destination), cmocka_unit_test(test_memory_limit),
+                cmocka_unit_test(test_source_translation),
         };
 
         cmocka_set_message_output(CM_OUTPUT_TAP);
