@@ -17,8 +17,10 @@ void legacy_done(struct legacy *l)
                 for (size_t j = 0; j < t->n_chains; j++) {
                         struct legacy_chain *c = &t->chains[j];
 
-                        for (size_t k = 0; k < c->n_rules; k++)
+                        for (size_t k = 0; k < c->n_rules; k++) {
                                 strlist_done(&c->rules[k].words);
+                                free(c->rules[k].line);
+                        }
                         free(c->rules);
                         free(c->name);
                         free(c->policy);
