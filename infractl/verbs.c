@@ -163,6 +163,16 @@ const struct verb verbs[] = {
                   "unban ADDRESS    lift a ban\n"
                   "bans             who is banned, and for how long\n"
                   "doctor           what else decides about packets here: other tables, services at boot, switches" },
+        { .name = "import",
+          .arguments = "ferm|iptables FILE...",
+          .min = 2,
+          .max = 16,
+          .run = verb_import,
+          .options = OPTION_BIT(OPTION_INTO) | OPTION_BIT(OPTION_HOST_NAME) | OPTION_BIT(OPTION_RELEASE) | OPTION_BIT(OPTION_BRIDGE) |
+                     OPTION_BIT(OPTION_NETWORK) | OPTION_BIT(OPTION_RESOLVE) | OPTION_BIT(OPTION_ONLY_RULES),
+          .summary = "make a policy of the rules of ferm or iptables",
+          .text = "Files are a configuration of ferm, or what iptables-save and ip6tables-save print. The policy is proven to be the\n"
+                  "same for every packet before it is put in place; a rule that cannot be expressed is an error with its line." },
         { .name = "volume",
           .arguments = "extract NAME PATH",
           .min = 3,

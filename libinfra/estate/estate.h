@@ -356,7 +356,7 @@ void estate_start_order(const infra_estate *e, size_t *order);
 const char *origin_kind_name(enum origin_kind k);
 const char *probe_kind_name(enum probe_kind k);
 int probe_kind_parse(const char *s);
-const char *translate_name(enum translate t);
+const char *zone_translate_name(enum translate t);
 const char *carry_name(enum carry c);
 const char *strategy_name(enum strategy s);
 int strategy_parse(const char *s);

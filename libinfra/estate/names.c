@@ -136,7 +136,7 @@ int storage_backend_parse(const char *s)
         return parse(storage_backends, STORAGE_BACKEND_MAX, s);
 }
 
-const char *translate_name(enum translate t)
+const char *zone_translate_name(enum translate t)
 {
         return translates[t];
 }

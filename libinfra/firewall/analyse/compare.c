@@ -46,6 +46,8 @@ void comparison_done(struct comparison *c)
                 free(d->a_says);
                 free(d->b_says);
                 free(d->if_atoms);
+                trace_done(&d->a);
+                trace_done(&d->b);
         }
         free(c->differences);
         strlist_done(&c->reasons);
@@ -348,7 +350,8 @@ static int give(struct work *w)
                 to->a_says = TAKE_PTR(d->a_says);
                 to->b_says = TAKE_PTR(d->b_says);
                 to->if_atoms = *d->limits ? TAKE_PTR(d->limits) : NULL;
-                if (!to->packets)
+                if (!to->packets || trace_packet(w->a, &to->example, to->path, NULL, &to->a) < 0 ||
+                    trace_packet(w->b, &to->example, to->path, NULL, &to->b) < 0)
                         return -ENOMEM;
         }
         if (w->more && strlist_add(&w->ret->assumed, "there are more differences than are told") < 0)

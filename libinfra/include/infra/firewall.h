@@ -25,6 +25,32 @@ extern "C" {
  */
 int infra_firewall_doctor(const char *root, char **ret_json, infra_error **reterr);
 
+/** A packet that is asked for. */
+struct infra_packet {
+        const char *in;       /* source of the ruleset */
+        const char *policy;   /* whose names and zones are used when the source is the kernel; or NULL */
+        const char *profiles; /* as for infra_manager_new() */
+        const char *packet;   /* "192.0.2.7 > 198.51.100.231:25/tcp", "a > b icmp:8"; names of the policy for addresses */
+        const char *from;     /* zone or interface it comes by; NULL: by which an answer would leave */
+        const char *to;       /* interface it leaves by; NULL: as routing says */
+        const char *state;    /* of its connection, default "new" */
+};
+
+/**
+ * infra_firewall_explain: {"packet","comes_by","verdict":"accept|drop|reject|queue|unknown","path":"to-host|through|
+ * from-host","after" (as it leaves, translated),"masqueraded":bool,"leaves_by","steps":[{"chain","rule","set","element",
+ * "says","where"}],"assumed":[...],"unknown" (why, or "")}. -EINVAL with the place in the text when it is no packet.
+ */
+int infra_firewall_explain(const struct infra_packet *what, char **ret_json, infra_error **reterr);
+
+/**
+ * infra_firewall_equal: whether two sources treat every packet the same: {"answer":"equal|different|unknown","a","b",
+ * "differences":[{"path","packets","example","comes_by","leaves_by","if" (what else must hold),"a_says","b_says",
+ * "a","b" (of the example, as infra_firewall_explain() says)}],"reasons":[why it is unknown],"assumed":[what the
+ * answer rests on]}. @most differences at most, smallest description first; 0 = all.
+ */
+int infra_firewall_equal(const char *a, const char *b, const char *profiles, unsigned most, char **ret_json, infra_error **reterr);
+
 /** What is imported, and what is said of the policy that comes of it. Strings may be NULL where a default is named. */
 struct infra_import {
         const char *kind;         /* "ferm": a configuration of ferm; "iptables": what iptables-save and ip6tables-save print */
