@@ -251,7 +251,7 @@ static int add_queue(struct translate *t, const struct module *m)
         if (number && balance)
                 return translate_complain(t, balance->at, NULL, "--queue-num and --queue-balance exclude each other");
         if (g)
-                r = value_range(t, g, balance ? ':' : '\0', UINT16_MAX, &range);
+                r = value_range(t, g, balance ? ':' : ',', UINT16_MAX, &range);
         t->verdict.kind = VERDICT_QUEUE;
         t->verdict.queue_first = (uint16_t)range.first;
         t->verdict.queue_last = (uint16_t)range.last;

@@ -67,3 +67,4 @@
         { AF_INET, "raw", "PREROUTING", "-j NOTRACK", "notrack" },
         { AF_INET, "raw", "PREROUTING", "-j CT --notrack", "notrack" },
         { AF_INET, "raw", "PREROUTING", "-j TRACE", "meta nftrace set 1" },
+        { AF_INET, "filter", "INPUT", "-j NFQUEUE --queue-num 5", "queue to 5" },
