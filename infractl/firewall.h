@@ -21,3 +21,5 @@ int firewall_ban_word(struct infractl *i);
 int firewall_unban_word(struct infractl *i);
 int firewall_bans_word(struct infractl *i);
 int firewall_doctor_word(struct infractl *i);
+int firewall_equal_word(struct infractl *i);
+int firewall_explain_word(struct infractl *i);

@@ -155,13 +155,16 @@ const struct verb verbs[] = {
           .min = 1,
           .max = 16,
           .run = verb_firewall,
-          .options = OPTION_BIT(OPTION_POLICY_SIDE) | OPTION_BIT(OPTION_FOR) | OPTION_BIT(OPTION_ZONE) | OPTION_BIT(OPTION_ROOT),
+          .options = OPTION_BIT(OPTION_POLICY_SIDE) | OPTION_BIT(OPTION_FOR) | OPTION_BIT(OPTION_ZONE) | OPTION_BIT(OPTION_ROOT) |
+                     OPTION_BIT(OPTION_IN) | OPTION_BIT(OPTION_FROM) | OPTION_BIT(OPTION_TO) | OPTION_BIT(OPTION_CT_STATE),
           .summary = "look at the firewall, and ban addresses",
           .text = "show             our ruleset as loaded, or with --policy-side as the policy wants it\n"
                   "diff             what loading the policy would change\n"
                   "ban ADDRESS      drop everything that comes from there, with --for and --zone\n"
                   "unban ADDRESS    lift a ban\n"
                   "bans             who is banned, and for how long\n"
+                  "explain PACKET   what becomes of '192.0.2.7 > 198.51.100.231:25/tcp', and by which rules; --in, --from, --to\n"
+                  "equal OLD NEW    whether two rulesets (policy directories, kernel, files of iptables-save) treat every packet alike\n"
                   "doctor           what else decides about packets here: other tables, services at boot, switches" },
         { .name = "import",
           .arguments = "ferm|iptables FILE...",

@@ -209,7 +209,7 @@ int explain_packet(const struct source *s, const struct infra_packet *what, stru
 static json_t *describe_step(const struct trace_step *x)
 {
         _cleanup_free_ char *rule = x->rule ? rule_text(x->rule) : strdup("policy"), *element = NULL;
-        const char *where = x->element && x->element->comment ? x->element->comment : x->rule && x->rule->comment ? x->rule->comment : "";
+        const char *where = x->rule && x->rule->comment ? x->rule->comment : x->element && x->element->comment ? x->element->comment : "";
 
         if (x->element && x->set)
                 element = element_line(x->set, x->element);

@@ -58,7 +58,7 @@ def change(directory, old, new):
 def test_the_same_policy_is_equal(both):
     result = equal(*both)
     assert result.returncode == EQUAL, result.stderr
-    assert result.stdout.startswith("Equal: every packet fares the same in both.\n")
+    assert result.stdout.startswith("equal: every packet fares the same in both.\n")
     assert "set fenced4 is filled at run time: taken as empty" in result.stdout
 
 
@@ -82,8 +82,11 @@ def test_json_says_the_same_and_twice_the_same(both):
     assert result.returncode == DIFFERENT, result.stderr
     answer = json.loads(result.stdout)
     assert answer["answer"] == "different" and answer["reasons"] == []
-    said = [d for d in answer["differences"] if "to 10.0.0.15" in d["a"] and "to 10.0.0.16" in d["b"]]
-    assert said and all(d["example"]["destination"] == "198.51.100.235" for d in said)
+    said = [d for d in answer["differences"] if "to 10.0.0.15" in d["a_says"] and "to 10.0.0.16" in d["b_says"]]
+    assert said and all("> 198.51.100.235" in d["example"] for d in said)
+    for d in said:
+        ways = [s["set"] for s in d["a"]["steps"]]
+        assert "nat_in" in ways and any("email.yaml:3" in s["where"] for s in d["a"]["steps"])
     assert equal("--json", *both).stdout == result.stdout
 
 

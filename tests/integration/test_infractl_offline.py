@@ -302,7 +302,7 @@ CASES = [
     ("infractl rollback w", {"wiki"}),
     ("infractl upgrade ", {"trixie"}),
     ("infractl plan rollback e", {"email"}),
-    ("infractl firewall ", {"show", "diff", "ban", "unban", "bans", "doctor"}),
+    ("infractl firewall ", {"show", "diff", "ban", "unban", "bans", "doctor", "explain", "equal"}),
     ("infractl --local shell em", {"email"}),
 ]
 

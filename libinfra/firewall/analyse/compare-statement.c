@@ -30,7 +30,7 @@ char *statement_line(const struct statement *t)
                 [STATEMENT_COUNTER] = "counter", [STATEMENT_LIMIT] = "limit",   [STATEMENT_METER] = "meter",
                 [STATEMENT_CONNECTIONS] = "connections", [STATEMENT_QUOTA] = "quota", [STATEMENT_NUMGEN] = "numgen",
                 [STATEMENT_SET] = "set", [STATEMENT_NOTRACK] = "notrack", [STATEMENT_TRACE] = "trace",
-                [STATEMENT_LOG] = "log",
+                [STATEMENT_LOG] = "log", [STATEMENT_COPY] = "copy",
         };
         struct str s = {};
 

@@ -81,6 +81,26 @@ static uint32_t set_change(struct course *c, const struct statement *st)
         return change_of(s, moves, n);
 }
 
+/* `field` = another & mask ^ value, bit by bit. */
+static uint32_t copy_change(struct course *c, const struct statement *st)
+{
+        struct space *s = c->space;
+        struct move moves[128];
+        uint8_t value[16], mask[16];
+        unsigned width = space_width(s, st->field);
+        size_t n = 0;
+
+        space_wire(st->field, st->value, value);
+        space_wire(st->field, st->mask, mask);
+        for (unsigned i = 0; i < width && n < ELEMENTS(moves); i++) {
+                bool keep = mask[i / 8] & 0x80u >> i % 8, flip = value[i / 8] & 0x80u >> i % 8;
+                fn from = keep ? diagram_bit(&s->d, s->base[st->fields[0]] + i) : FN_FALSE;
+
+                moves[n++] = (struct move){ s->base[st->field] + i, flip ? diagram_not(&s->d, from) : from };
+        }
+        return change_of(s, moves, n);
+}
+
 static uint32_t untrack(struct course *c)
 {
         struct space *s = c->space;
@@ -92,6 +112,11 @@ static uint32_t untrack(struct course *c)
         return change_of(s, moves, 5);
 }
 
+static uint32_t change_by(struct course *c, const struct statement *st)
+{
+        return st->kind == STATEMENT_SET ? set_change(c, st) : st->kind == STATEMENT_COPY ? copy_change(c, st) : untrack(c);
+}
+
 static fn before_statement(struct course *c, const struct statement *st, fn then, bool *ret_changes)
 {
         fn fall = end_leaf(c->space, END_FALL, 0, CHANGE_NONE);
@@ -100,11 +125,11 @@ static fn before_statement(struct course *c, const struct statement *st, fn then
         switch (st->kind) {
         case STATEMENT_LIMIT: case STATEMENT_METER: case STATEMENT_CONNECTIONS: case STATEMENT_QUOTA: case STATEMENT_NUMGEN:
                 return diagram_choose(&c->space->d, limit_holds(c, st), then, fall);
-        case STATEMENT_SET: case STATEMENT_NOTRACK:
-                if (st->kind == STATEMENT_SET && space_width(c->space, st->field) == 0)
+        case STATEMENT_SET: case STATEMENT_COPY: case STATEMENT_NOTRACK:
+                if (st->kind != STATEMENT_NOTRACK && space_width(c->space, st->field) == 0)
                         return fall;
                 *ret_changes = true;
-                change = st->kind == STATEMENT_SET ? set_change(c, st) : untrack(c);
+                change = change_by(c, st);
                 return space_after(c->space, then, change, change);
         default:
                 return then;

@@ -13,6 +13,7 @@
 #include "base/array.h"
 #include "base/str.h"
 #include "firewall/analyse/compare.h"
+#include "firewall/rule.h"
 #include "firewall/compile.h"
 
 static struct chain *base(struct ruleset *r, const char *type, unsigned hook, int priority, bool drops)
@@ -297,6 +298,46 @@ static void test_last_mark_is_an_outcome(void **state)
         ruleset_free(b);
 }
 
+static struct ruleset *said(const char *const *rules)
+{
+        struct ruleset *r = ruleset_new();
+        struct chain *c = table_add_chain(&r->tables[0], "forward", "filter", NF_INET_FORWARD, 0, true);
+        struct rule_reader reader = { .table = &r->tables[0], .prefix = "s" };
+
+        for (size_t i = 0; rules[i]; i++) {
+                struct rule_mistake mistake = {};
+
+                if (rule_parse(&reader, c, rules[i], &mistake) < 0)
+                        fail_msg("%s: %s", rules[i], mistake.message);
+        }
+        return r;
+}
+
+static enum answer answer_of(const char *const *a, const char *const *b)
+{
+        struct ruleset *x = said(a), *y = said(b);
+        _cleanup_comparison_ struct comparison c = {};
+
+        assert_int_equal(ruleset_compare(x, y, 0, 0, &c, NULL), 0);
+        ruleset_free(x);
+        ruleset_free(y);
+        return c.answer;
+}
+
+static void test_copied_marks(void **state)
+{
+        static const char *const copied[] = { "meta mark set 0x15", "ct mark set meta mark & 0xf ^ 0x20", "ct mark 0x25 accept", NULL };
+        static const char *const constant[] = { "meta mark set 0x15", "ct mark set 0x25", "accept", NULL };
+        static const char *const other[] = { "meta mark set 0x15", "ct mark set 0x15", "accept", NULL };
+        static const char *const free_copy[] = { "ct mark set meta mark", "ct mark 0x7 accept", NULL };
+        static const char *const free_match[] = { "meta mark 0x7 ct mark set 0x7", "meta mark != 0x7 ct mark set meta mark", "meta mark 0x7 accept", NULL };
+
+        (void)state;
+        assert_int_equal(answer_of(copied, constant), ANSWER_EQUAL);
+        assert_int_equal(answer_of(copied, other), ANSWER_DIFFERENT);
+        assert_int_equal(answer_of(free_copy, free_match), ANSWER_EQUAL);
+}
+
 static void test_rejections(void **state)
 {
         struct ruleset *a = ruleset_new(), *b = ruleset_new();
@@ -513,7 +554,7 @@ int main(void)
                 cmocka_unit_test(test_empty), cmocka_unit_test(test_one_port), cmocka_unit_test(test_order_and_jumps),
                 cmocka_unit_test(test_goto_ends_the_chain), cmocka_unit_test(test_accept_goes_on_to_the_next_chain),
                 cmocka_unit_test(test_map_and_rules), cmocka_unit_test(test_translation), cmocka_unit_test(test_translation_to_the_same),
-                cmocka_unit_test(test_marks_are_seen_later), cmocka_unit_test(test_last_mark_is_an_outcome), cmocka_unit_test(test_rejections),
+                cmocka_unit_test(test_marks_are_seen_later), cmocka_unit_test(test_last_mark_is_an_outcome), cmocka_unit_test(test_copied_marks), cmocka_unit_test(test_rejections),
                 cmocka_unit_test(test_limits), cmocka_unit_test(test_not_understood), cmocka_unit_test(test_run_time_sets_are_empty),
                 cmocka_unit_test(test_interface_wildcards), cmocka_unit_test(test_no_way_out_before_routing), cmocka_unit_test(test_untracked),
                 cmocka_unit_test(test_dnat_status), cmocka_unit_test(test_original_destination), cmocka_unit_test(test_memory_limit),
