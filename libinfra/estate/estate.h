@@ -295,6 +295,7 @@ enum rule_place {
         RULE_RAW_PREROUTING,
         RULE_MANGLE_PREROUTING,
         RULE_NAT_PREROUTING,
+        RULE_NAT_PREROUTING_LAST,
         RULE_MANGLE_INPUT,
         RULE_INPUT,
         RULE_INPUT_LAST,
@@ -312,6 +313,7 @@ enum rule_place {
         RULE_SECURITY_OUTPUT,
         RULE_MANGLE_POSTROUTING,
         RULE_NAT_POSTROUTING,
+        RULE_NAT_POSTROUTING_LAST,
         RULE_PLACE_MAX,
 };
 const char *rule_place_name(enum rule_place p);

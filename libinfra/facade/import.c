@@ -102,7 +102,8 @@ static int compile(const char *directory, const char *profiles, struct ruleset *
 
 struct attempt {
         const struct infra_import *options;
-        const struct ruleset *old;
+        const struct legacy *legacy;
+        size_t routed; /* matches that routing makes superfluous */
         char *directory; /* where it is written first */
         struct policy_files files;
         enum answer answer;
@@ -117,20 +118,39 @@ static void attempt_undo(struct attempt *a)
         a->files = (struct policy_files){};
 }
 
+/* The rules as they are, or as they are among what is known of the bridge. */
+static int old_rules(struct attempt *a, bool only_rules, struct ruleset **ret, infra_error **reterr)
+{
+        _cleanup_diags_ infra_diags *diags = infra_diags_new();
+        const struct infra_import *o = a->options;
+        struct address network = {};
+        int r;
+
+        if (address_parse(o->network ? o->network : "10.0.0.1/24", &network) < 0)
+                return infra_error_set(reterr, -EINVAL, "'%s' is no address with a prefix", o->network);
+        r = diags ? legacy_translate(a->legacy, false, ret, diags, reterr) : infra_error_oom(reterr);
+        a->routed = r >= 0 && !only_rules ? import_assume_route(*ret, o->bridge ? o->bridge : "br0", &network) : 0;
+        return r;
+}
+
 static int attempt(struct attempt *a, bool only_rules, infra_error **reterr)
 {
         const struct infra_import *o = a->options;
         struct import_options options = { o->host, o->release, o->bridge, o->network, only_rules };
-        struct ruleset *new = NULL;
-        int r = import_policy(a->old, &options, &a->files, reterr);
+        struct ruleset *new = NULL, *old = NULL;
+        int r = old_rules(a, only_rules, &old, reterr);
+
+        if (r >= 0)
+                r = import_policy(old, &options, &a->files, reterr);
 
         if (r >= 0)
                 r = write_files(a->directory, &a->files, reterr);
         if (r >= 0)
                 r = compile(a->directory, o->profiles, &new, reterr);
         if (r >= 0)
-                r = ruleset_compare(a->old, new, DIFFERENCES_MAX, memory_max, &a->comparison, reterr);
+                r = ruleset_compare(old, new, DIFFERENCES_MAX, memory_max, &a->comparison, reterr);
         a->answer = a->comparison.answer;
+        ruleset_free(old);
         ruleset_free(new);
         return r;
 }
@@ -153,6 +173,9 @@ static int describe(const struct attempt *a, bool recognised, char **ret_json, i
 
         for (size_t i = 0; i < a->files.n; i++)
                 json_array_append_new(files, json_string(a->files.items[i].name));
+        if (a->routed)
+                json_array_append_new(assumed, json_sprintf("%s is reached by %s alone", a->options->network ? a->options->network : "10.0.0.1/24",
+                                                            a->options->bridge ? a->options->bridge : "br0"));
         for (size_t i = 0; i < a->comparison.assumed.n; i++)
                 json_array_append_new(assumed, json_string(a->comparison.assumed.items[i]));
         j = json_pack("{s:s,s:o,s:b,s:b,s:o}", "into", a->options->into, "files", files, "equal", 1, "recognised", (int)recognised, "assumed", assumed);
@@ -200,7 +223,7 @@ static int begin(struct attempt *a, infra_error **reterr)
 INFRA_PUBLIC int infra_firewall_import(const struct infra_import *o, infra_diags *diags, char **ret_json, infra_error **reterr)
 {
         _cleanup_legacy_ struct legacy l = {};
-        struct attempt a = { .options = o };
+        struct attempt a = { .options = o, .legacy = &l };
         struct ruleset *old = NULL;
         int r;
 
@@ -209,7 +232,6 @@ INFRA_PUBLIC int infra_firewall_import(const struct infra_import *o, infra_diags
         r = read_all(&l, o, diags, reterr);
         if (r >= 0)
                 r = legacy_translate(&l, false, &old, diags, reterr);
-        a.old = old;
         if (r >= 0)
                 r = begin(&a, reterr);
         if (r >= 0)
