@@ -155,10 +155,29 @@ static void assert_text(const char *a, const char *b)
         assert_string_equal(a ? a : "(none)", b ? b : "(none)");
 }
 
+/* What stands behind the end of a name or a list of fields means nothing, and the compiler leaves it as it was on the stack. */
+static void clean(char *name, size_t size)
+{
+        memset(name + strlen(name), 0, size - strlen(name));
+}
+
+static void clean_rule(const struct rule *r)
+{
+        for (size_t i = 0; i < r->n_matches; i++)
+                clean(r->matches[i].set, sizeof(r->matches[i].set));
+        for (size_t i = 0; i < r->n_statements; i++) {
+                clean(r->statements[i].name, sizeof(r->statements[i].name));
+                clean(r->statements[i].prefix, sizeof(r->statements[i].prefix));
+                for (size_t k = r->statements[i].n_fields; k < RULESET_FIELDS_MAX; k++)
+                        r->statements[i].fields[k] = FIELD_IIFNAME;
+        }
+}
+
 static void assert_rule(const struct rule *a, const struct rule *b)
 {
         assert_int_equal(a->n_matches, b->n_matches);
         assert_int_equal(a->n_statements, b->n_statements);
+        clean_rule(a);
         if (a->n_matches)
                 assert_memory_equal(a->matches, b->matches, a->n_matches * sizeof(*a->matches));
         if (a->n_statements)
