@@ -29,6 +29,7 @@ enum exit_code {
         EXIT_STUCK = 7,       /* a person is needed */
         EXIT_NO_ANSWER = 8,   /* infrad is gone */
         EXIT_REFUSED = 9,     /* permission */
+        EXIT_RESCUE = 10,     /* at boot the rescue ruleset was loaded */
 };
 
 enum option_id {
@@ -49,6 +50,7 @@ enum option_id {
         OPTION_STEPS,
         OPTION_DETACH,
         OPTION_PAUSE_BEFORE,
+        OPTION_CONFIRM,
         OPTION_COMPLETE, /* hidden: what shells complete */
         OPTION_MAX,
 };
@@ -129,6 +131,8 @@ int verb_console(struct infractl *i);
 int verb_control(struct infractl *i);
 int verb_drift(struct infractl *i);
 int verb_firewall(struct infractl *i);
+/* apply, confirm, revert, generations, restore, status, boot of the firewall; -1 = the first argument is none of these. */
+int firewall_change(struct infractl *i);
 int verb_list(struct infractl *i);
 int verb_plan(struct infractl *i);
 int verb_power(struct infractl *i);

@@ -29,6 +29,7 @@ const struct option_row option_rows[OPTION_MAX] = {
         [OPTION_STEPS] = { "steps", 0, NULL, "every step, not only those that went wrong" },
         [OPTION_DETACH] = { "detach", 0, NULL, "begin the run and do not wait for its end" },
         [OPTION_PAUSE_BEFORE] = { "pause-before", 0, "cut-over", "prepare everything, then wait for `infractl resume`" },
+        [OPTION_CONFIRM] = { "confirm", 0, "TIME", "goes back unless it is confirmed in time (60s; 0 = it stays)" },
         [OPTION_COMPLETE] = { "complete", 0, "WHAT", NULL },
 };
 

@@ -17,17 +17,19 @@ static int print_text(const char *text)
 
 int verb_firewall(struct infractl *i)
 {
-        static const char *const words[] = { "show", "diff" };
+        static const char *const words[] = { "show", "diff", "apply", "confirm", "revert", "restore", "generations", "status", "boot" };
         const char *word = i->arguments[0], *near = str_nearest(word, words, ELEMENTS(words)), *what;
         struct terminal t = terminal_look(!i->flags[OPTION_NO_COLOR]);
         _cleanup_json_ json_t *j = NULL;
         infra_error *e = NULL;
-        int r;
+        int r = firewall_change(i);
 
+        if (r >= 0)
+                return r;
         if (!streq(word, "show") && !streq(word, "diff")) {
                 fprintf(stderr, "infractl: unknown argument '%s'", word);
                 fprintf(stderr, near ? "; did you mean '%s'?\n" : "\n", near);
-                fprintf(stderr, "Usage: infractl firewall show|diff\n");
+                fprintf(stderr, "Usage: infractl firewall show|diff|apply|confirm|revert|restore N|generations|status|boot\n");
                 return EXIT_USAGE;
         }
         what = streq(word, "diff") ? "diff" : i->flags[OPTION_POLICY_SIDE] ? "policy" : "kernel";

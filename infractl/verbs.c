@@ -151,13 +151,16 @@ const struct verb verbs[] = {
           .summary = "take a container back to its generation before",
           .text = "Shows what that costs and asks. Without --with-volumes the data stays as it is now." },
         { .name = "firewall",
-          .arguments = "show|diff",
+          .arguments = "show|diff|apply|confirm|revert|restore N|generations|status|boot",
           .min = 1,
-          .max = 1,
+          .max = 2,
           .run = verb_firewall,
-          .options = OPTION_BIT(OPTION_POLICY_SIDE),
-          .summary = "the ruleset, and how it differs from the policy",
-          .text = "show prints our table as loaded, diff what loading the policy would change." },
+          .options = OPTION_BIT(OPTION_POLICY_SIDE) | OPTION_BIT(OPTION_CONFIRM),
+          .summary = "the ruleset, and its safe change",
+          .text = "show prints our table as loaded, diff what loading the policy would change. apply loads it, restore N an\n"
+                  "older generation; both go back by themselves unless confirm is said in time, over a new connection: ssh HOST\n"
+                  "infractl firewall confirm. revert goes back at once. generations lists them, status says what waits and\n"
+                  "whether somebody else changed the ruleset. boot loads the last confirmed one and needs no infrad." },
         { .name = "volume",
           .arguments = "extract NAME PATH",
           .min = 3,

@@ -207,6 +207,7 @@ int main(int argc, char **argv)
                 tear_down(&d);
                 return EXIT_FAILURE;
         }
+        firewall_begin(&d);
         server_join_system_bus(&d);
         take_up(&d);
         boot(&d);
