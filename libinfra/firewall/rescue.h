@@ -5,7 +5,9 @@
 #include "firewall/ruleset.h"
 
 /*
- * What is loaded when nothing better can be: nothing gets in or through but answers, ICMP that must pass, and ssh from
- * the zones of `rescue` of firewall.yaml; from everywhere when there are none, or without an estate (@e NULL).
+ * What is loaded when nothing better can be: nothing gets in or through but answers, ICMP that must pass (neighbour
+ * discovery among it), answers of DHCP servers, and ssh. ssh from the zones of `rescue` of firewall.yaml; without that
+ * from where a service of the host lets somebody reach port 22; from everywhere when that is nobody, or without an estate
+ * (@e NULL). What bridges switch is left alone. Pure and deterministic.
  */
 int rescue_compile(const infra_estate *e, struct ruleset **ret, infra_error **reterr);
