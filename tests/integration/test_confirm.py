@@ -12,6 +12,7 @@ import threading
 import time
 
 import pytest
+import yaml
 
 import estates
 import infrahost
@@ -31,14 +32,13 @@ class Firewall:
         self.socket = root / "infrad.socket"
         self.daemon = None
         estates.write(self.policy, [])
-        host = (self.policy / "host.yaml").read_text()
-        self.host = "\n".join(line for line in host.splitlines() if not line.startswith("services:")) + \
-            f"\nstorage: {{ backend: dir, path: {root}/storage }}\n"
+        self.host = yaml.safe_load((self.policy / "host.yaml").read_text())
+        self.host["storage"] = {"backend": "dir", "path": f"{root}/storage"}
         self.open()
 
     def want(self, *ports):
-        services = ", ".join(f"{{ port: {p}/tcp, from: any, probe: none }}" for p in ports)
-        (self.policy / "host.yaml").write_text(self.host + f"services: [ {services} ]\n")
+        self.host["services"] = [{"port": f"{p}/tcp", "from": "any", "probe": "none"} for p in ports]
+        estates.put(self.policy / "host.yaml", self.host)
 
     def open(self):
         self.want(KEPT, CLOSED)
@@ -344,11 +344,6 @@ def test_boot_loads_the_confirmed_generation(waiting):
     assert result.returncode == 0 and "generation 1 is loaded" in result.stderr and result.stderr.count("\n") == 1
     assert not (waiting.state / "journal.db").exists(), "no journal is needed"
     assert_went_back(waiting)
-
-
-def damage(path):
-    text = path.read_text()
-    path.write_text(text.replace('"kind": "drop"', '"kind": "accept"', 1) if '"kind": "drop"' in text else text.replace("22", "23", 1))
 
 
 @pytest.mark.parametrize("how", ["edited", "cut", "gone", "none"])
