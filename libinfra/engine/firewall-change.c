@@ -332,7 +332,7 @@ int firewall_change_confirm(const char *state_dir, pid_t pid, infra_error **rete
                 return r;
         if (w.loaded_ms == 0 || clock_boottime_ms() >= w.deadline_ms)
                 return infra_error_set(reterr, -ETIME, "it is too late: generation %u is going back", w.number);
-        r = session_check(pid, w.loaded_ms, reterr);
+        r = session_check("/proc", pid, w.loaded_ms, reterr);
         if (r >= 0)
                 r = confirmed_write(p.dir, w.number, reterr);
         if (r >= 0)

@@ -11,6 +11,7 @@
  * (CLOCK_BOOTTIME), or sits at a console. 0, or -EPERM with what to do instead.
  *
  * The session of the process must be younger; of what it was started by (sudo gives a command a session of its own)
- * every session with a terminal, and every sshd that serves one connection.
+ * every session with a terminal, every sshd that serves one connection (a master connection carries many sessions), and
+ * terminal multiplexers, whose windows begin at any time. @proc: "/proc", or a directory like it.
  */
-int session_check(pid_t pid, int64_t since_ms, infra_error **reterr);
+int session_check(const char *proc, pid_t pid, int64_t since_ms, infra_error **reterr);
