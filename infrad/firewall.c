@@ -9,6 +9,8 @@
 #include "base/str.h"
 #include "infrad.h"
 
+enum { SETTLE_US = 2 * 1000 * 1000 };
+
 int method_firewall_state(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         struct infrad *d = userdata;
@@ -60,20 +62,39 @@ static void on_drift(void *userdata, const char *json)
                 log_event(LOG_DRIFT, "the firewall is generation %lld again", (long long)json_integer_value(json_object_get(j, "active")));
 }
 
-void firewall_begin(struct infrad *d)
+static void settle(struct infrad *d)
 {
         _cleanup_free_ char *text = NULL;
         _cleanup_json_ json_t *j = NULL;
         infra_error *error = NULL;
+        bool failed = infra_manager_firewall_settle(d->manager, &text, &error) < 0;
         json_t *line;
         size_t i;
 
-        if (infra_manager_firewall_settle(d->manager, &text, &error) < 0)
+        if (failed && !d->settle_fails)
                 log_event(LOG_TROUBLE, "a change of the firewall that nobody confirmed is not put back: %s", infra_error_message(error));
-        error = infra_error_free(error);
+        d->settle_fails = failed;
+        infra_error_free(error);
         j = text ? json_loads(text, 0, NULL) : NULL;
         json_array_foreach (json_object_get(j, "lines"), i, line)
                 log_event(LOG_FIREWALL, "%s", json_string_value(line));
+}
+
+/* Whoever is locked out cannot ask, so a dead-man that was killed must be noticed without anybody's asking. */
+static int on_settle(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        (void)usec;
+        settle(userdata);
+        sd_event_source_set_time_relative(source, SETTLE_US);
+        return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+void firewall_begin(struct infrad *d)
+{
+        infra_error *error = NULL;
+
+        settle(d);
+        sd_event_add_time_relative(d->event, &d->settle_source, CLOCK_BOOTTIME, SETTLE_US, 0, on_settle, d);
         if (infra_manager_firewall_watch(d->manager, d->event, on_drift, d, &error) < 0)
                 log_event(LOG_TROUBLE, "changes of the firewall by others are not seen: %s", infra_error_message(error));
         infra_error_free(error);

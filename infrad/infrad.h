@@ -28,6 +28,8 @@ struct infrad {
         sd_event_source *accept_source;
         sd_event_source *retry_source;
         sd_event_source *expire_source;
+        sd_event_source *settle_source;
+        bool settle_fails; /* and that is said */
         struct peer *peers; /* connections to the private socket */
         sd_bus *system;     /* or NULL: no message bus here */
 };

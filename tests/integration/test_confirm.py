@@ -238,6 +238,17 @@ def test_killed_dead_man_is_noticed_when_infrad_starts(waiting):
     assert "the process that watched was gone; generation 1 is loaded again" in waiting.log()
 
 
+def test_killed_dead_man_is_noticed_by_infrad_without_anybody_asking(good):
+    good.start_daemon()
+    good.close()
+    good.run("apply", "--confirm", "2s", "--yes", local=False)
+    os.kill(good.guard(), signal.SIGKILL)
+    assert not reached(CLOSED)
+    wait(lambda: not (good.state / "firewall" / "pending").exists(), 8)
+    assert_went_back(good)
+    assert "the process that watched was gone; generation 1 is loaded again" in good.log()
+
+
 def test_change_of_another_boot_goes_back(good):
     good.close()
     good.run("apply", "--confirm", "1h", "--yes")
