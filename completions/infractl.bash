@@ -21,7 +21,7 @@ _infractl_look() {
                 [[ ${COMP_WORDS[i + 1]-} == = ]] && ((i++))
                 ((++i < COMP_CWORD)) && context+=("$word=${COMP_WORDS[i]/#\~/$HOME}")
                 ;;
-            --limit | -n | --pause-before) ((i++)) ;;
+            --limit | -n | --pause-before | --confirm) ((i++)) ;;
             --local) context+=("$word") ;;
             -*) ;;
             *) if [[ $verb ]]; then ((arguments++)); else verb=$word; fi ;;
@@ -43,7 +43,7 @@ _infractl_words() {
         upgrade:0 | plan:0) what=upgrades ;;
         report:0 | watch:0) what=runs ;;
         plan:1) what=containers ;;
-        firewall:0) printf '%s\n' show diff ;;
+        firewall:0) printf '%s\n' show diff apply confirm revert restore generations status boot ;;
     esac
     [[ $verb:$arguments == rehearse:0 ]] && _infractl_names upgrades && what=containers
     [[ $verb:$arguments == plan:0 ]] && printf '%s\n' apply upgrade rehearse rollback start stop restart
@@ -70,7 +70,7 @@ _infractl() {
             compopt -o filenames 2> /dev/null
             return
             ;;
-        --limit | -n) return ;;
+        --limit | -n | --confirm) return ;;
         --pause-before)
             _infractl_match <<< cut-over
             return

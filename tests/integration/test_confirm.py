@@ -118,7 +118,7 @@ def servers():
                 s.accept()[0].close()
             except OSError:
                 return
-    listeners = [socket.create_server(("", port), backlog=64) for port in (KEPT, CLOSED, 22)]
+    listeners = [socket.create_server(("", port), backlog=1024) for port in (KEPT, CLOSED, 22)]
     for s in listeners:
         threading.Thread(target=serve, args=(s,), daemon=True).start()
     yield
@@ -180,6 +180,8 @@ def test_what_nobody_confirms_goes_back(waiting):
     status = waiting.json("status")
     assert status["pending"]["number"] == 2 and status["pending"]["previous"] == 1 and status["pending"]["watched"]
     assert 0 < status["pending"]["left_ms"] <= 2000 and status["active"] == 2
+    whole = infrahost.run(TOOL, "status", "--local", env=waiting.environment()).stdout
+    assert "firewall generation 2 GOES BACK in" in whole and "infractl firewall confirm" in whole
     wait(lambda: reached(CLOSED), 4)
     wait(lambda: not (waiting.state / "firewall" / "pending").exists())
     assert_went_back(waiting)
@@ -421,6 +423,8 @@ def test_drift_is_seen_and_said_once(good):
     assert good.log().count("somebody changed the firewall") == 1
     shown = good.run("status", local=False).stdout
     assert "Somebody else changed the ruleset" in shown and "7777" in shown
+    whole = infrahost.run(TOOL, "status", env=good.environment()).stdout
+    assert "firewall changed by somebody else" in whole
     good.run("restore", "1", "--confirm", "0", "--yes", local=False)
     wait(lambda: "is generation 1 again" in good.log())
     assert not good.json("status", local=False)["drifted"]
@@ -460,6 +464,8 @@ while time.monotonic() < end:
         socket.create_connection(("198.51.100.2", {KEPT}), 0.8).close()
     except OSError as e:
         failed.append(str(e))
+    # Not so many that ports or the server's backlog run out: that would be taken for the firewall's doing.
+    time.sleep(0.005)
 print(json.dumps([asked, failed]))
 """
 
