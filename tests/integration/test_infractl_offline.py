@@ -302,7 +302,7 @@ CASES = [
     ("infractl rollback w", {"wiki"}),
     ("infractl upgrade ", {"trixie"}),
     ("infractl plan rollback e", {"email"}),
-    ("infractl firewall ", {"show", "diff"}),
+    ("infractl firewall ", {"show", "diff", "apply", "confirm", "revert", "restore", "generations", "status", "boot"}),
     ("infractl --local shell em", {"email"}),
 ]
 
