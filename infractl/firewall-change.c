@@ -52,7 +52,7 @@ static void print_pending(const struct terminal *t, const json_t *pending)
                str_duration(left, value_number(pending, "left_ms")), style_off(t, STYLE_CARE));
         printf("When a new connection still works: ssh HOST infractl firewall confirm. At once back: infractl firewall revert\n");
         if (!value_truth(pending, "watched"))
-                printf("%sThe process that would put it back is gone: only the next look at the firewall does it.%s\n", style_on(t, STYLE_BAD),
+                printf("%sThe process that would put it back is gone: only infrad, or the next look at the firewall, does it.%s\n", style_on(t, STYLE_BAD),
                        style_off(t, STYLE_BAD));
 }
 
@@ -60,6 +60,7 @@ static void print_state(const struct terminal *t, const json_t *j)
 {
         const json_t *pending = json_object_get(j, "pending"), *last = json_object_get(j, "last");
         char when[CLOCK_TEXT_MAX];
+        const char *by;
 
         if (json_is_object(pending))
                 print_pending(t, pending);
@@ -74,8 +75,9 @@ static void print_state(const struct terminal *t, const json_t *j)
                        value_text(last, "outcome"), value_text(last, "why"));
         if (!value_truth(j, "drifted"))
                 return;
-        printf("%sSomebody else changed the ruleset; it differs from generation %lld:%s\n", style_on(t, STYLE_CARE), value_number(j, "active"),
-               style_off(t, STYLE_CARE));
+        by = value_text(j, "drifted_by");
+        printf("%sSomebody else changed the ruleset%s%s; it differs from generation %lld:%s\n", style_on(t, STYLE_CARE), *by ? ": " : "", by,
+               value_number(j, "active"), style_off(t, STYLE_CARE));
         diff_print(t, value_text(j, "drift"), 2, 0);
 }
 

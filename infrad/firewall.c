@@ -52,11 +52,11 @@ int method_firewall_change(sd_bus_message *m, void *userdata, sd_bus_error *erro
 static void on_drift(void *userdata, const char *json)
 {
         _cleanup_json_ json_t *j = json_loads(json, 0, NULL);
-        const char *drift = json_string_value(json_object_get(j, "drift"));
+        const char *drift = json_string_value(json_object_get(j, "drift")), *by = json_string_value(json_object_get(j, "drifted_by"));
 
         (void)userdata;
         if (drift && *drift)
-                log_event(LOG_DRIFT, "somebody changed the firewall; it differs from generation %lld:\n%s",
+                log_event(LOG_DRIFT, "somebody changed the firewall%s%s; it differs from generation %lld:\n%s", by && *by ? ": " : "", by ? by : "",
                           (long long)json_integer_value(json_object_get(j, "active")), drift);
         else
                 log_event(LOG_DRIFT, "the firewall is generation %lld again", (long long)json_integer_value(json_object_get(j, "active")));

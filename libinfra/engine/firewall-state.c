@@ -76,8 +76,8 @@ int firewall_state(const char *state_dir, json_t **ret, infra_error **reterr)
         r = look(dir, active, &loaded, &diff, reterr);
         if (r < 0)
                 return r;
-        *ret = json_pack("{s:i,s:i,s:b,s:b,s:s,s:o,s:o}", "confirmed", (int)confirmed, "active", (int)active, "loaded", loaded, "drifted",
-                         *diff != '\0', "drift", diff, "pending", waits >= 0 ? pending_json(&p) : json_null(), "last", last_json(dir));
+        *ret = json_pack("{s:i,s:i,s:b,s:b,s:s,s:s,s:o,s:o}", "confirmed", (int)confirmed, "active", (int)active, "loaded", loaded, "drifted",
+                         *diff != '\0', "drifted_by", "", "drift", diff, "pending", waits >= 0 ? pending_json(&p) : json_null(), "last", last_json(dir));
         return *ret ? 0 : infra_error_oom(reterr);
 }
 

@@ -124,6 +124,18 @@ INFRA_PUBLIC int infra_manager_firewall_settle(infra_manager *m, char **ret_json
         return r < 0 ? r : manager_answer(j, ret_json, reterr);
 }
 
+struct manager_watch {
+        infra_manager *manager;
+        struct firewall_watch *watch;
+        sd_event_source *news;
+        sd_event_source *quiet; /* when nothing more came for a while */
+        void (*drifted)(void *userdata, const char *json);
+        void *userdata;
+        bool was_drifted;
+        struct firewall_changer last;
+        char by[48]; /* who made it differ; "" = it does not, or nobody knows */
+};
+
 /* Whoever may only read sees what is overdue as overdue. */
 static int state(void *userdata, json_t **ret, infra_error **reterr)
 {
@@ -139,8 +151,11 @@ static int state(void *userdata, json_t **ret, infra_error **reterr)
 int manager_firewall_state(const infra_manager *m, const char *what, json_t **ret, infra_error **reterr)
 {
         struct wish w = { .manager = m, .what = what };
+        int r = isolate(state, &w, CHANGE_LIMIT_MS, ret, reterr);
 
-        return isolate(state, &w, CHANGE_LIMIT_MS, ret, reterr);
+        if (r >= 0 && m->watch && json_is_true(json_object_get(*ret, "drifted")))
+                json_object_set_new(*ret, "drifted_by", json_string(m->watch->by));
+        return r;
 }
 
 INFRA_PUBLIC int infra_manager_firewall_state(infra_manager *m, const char *what, char **ret_json, infra_error **reterr)
@@ -160,16 +175,6 @@ INFRA_PUBLIC int infra_firewall_boot(const char *state_dir, char **ret_text, inf
 
         return r < 0 ? r : r == BOOT_CONFIRMED ? 0 : 1;
 }
-
-struct manager_watch {
-        infra_manager *manager;
-        struct firewall_watch *watch;
-        sd_event_source *news;
-        sd_event_source *quiet; /* when nothing more came for a while */
-        void (*drifted)(void *userdata, const char *json);
-        void *userdata;
-        bool was_drifted;
-};
 
 struct manager_watch *manager_watch_free(struct manager_watch *w)
 {
@@ -197,6 +202,10 @@ static int on_quiet(sd_event_source *source, uint64_t usec, void *userdata)
         drifted = json_is_true(json_object_get(j, "drifted"));
         if (drifted != w->was_drifted) {
                 w->was_drifted = drifted;
+                *w->by = '\0';
+                if (drifted && *w->last.name)
+                        snprintf(w->by, sizeof(w->by), "%s (process %u)", w->last.name, w->last.pid);
+                json_object_set_new(j, "drifted_by", json_string(w->by));
                 text = json_dumps(j, JSON_COMPACT);
                 if (text)
                         w->drifted(w->userdata, text);
@@ -222,7 +231,7 @@ static int on_news(sd_event_source *source, int fd, uint32_t revents, void *user
         (void)source;
         (void)fd;
         (void)revents;
-        if (!firewall_watch_drain(w->watch))
+        if (!firewall_watch_drain(w->watch, &w->last))
                 return 0;
         /* A ruleset that never rests is looked at all the same. */
         if (w->quiet)

@@ -2,11 +2,17 @@
 
 #include "firewall/watch.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <libmnl/libmnl.h>
+#include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
+
+#include "base/macro.h"
+#include "base/str.h"
 
 enum { MESSAGES_MAX = 64 * 1024, GROUP_BIT = 1u << (NFNLGRP_NFTABLES - 1) };
 
@@ -44,7 +50,36 @@ int firewall_watch_fd(const struct firewall_watch *w)
         return mnl_socket_get_fd(w->socket);
 }
 
-bool firewall_watch_drain(struct firewall_watch *w)
+/* A name is whatever its process wants it to be. */
+static void take_name(const struct nlattr *a, char ret[static 16])
+{
+        size_t n = MIN((size_t)mnl_attr_get_payload_len(a), (size_t)15);
+        const char *name = mnl_attr_get_payload(a);
+
+        memset(ret, 0, 16);
+        for (size_t i = 0; i < n && name[i]; i++)
+                ret[i] = name[i] > ' ' && name[i] < 0x7f ? name[i] : '?';
+}
+
+static int on_message(const struct nlmsghdr *m, void *userdata)
+{
+        struct firewall_changer who = {}, *last = userdata;
+        const struct nlattr *a;
+
+        if (m->nlmsg_type != (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWGEN))
+                return MNL_CB_OK;
+        mnl_attr_for_each(a, m, sizeof(struct nfgenmsg)) {
+                if (mnl_attr_get_type(a) == NFTA_GEN_PROC_NAME)
+                        take_name(a, who.name);
+                else if (mnl_attr_get_type(a) == NFTA_GEN_PROC_PID && mnl_attr_validate(a, MNL_TYPE_U32) >= 0)
+                        who.pid = ntohl(mnl_attr_get_u32(a));
+        }
+        if (*who.name && !startswith(who.name, "infra"))
+                *last = who;
+        return MNL_CB_OK;
+}
+
+bool firewall_watch_drain(struct firewall_watch *w, struct firewall_changer *last)
 {
         char buffer[MESSAGES_MAX];
         bool news = false;
@@ -56,5 +91,7 @@ bool firewall_watch_drain(struct firewall_watch *w)
                 if (n < 0 && errno != ENOBUFS && errno != EINTR)
                         return news;
                 news = true;
+                if (n > 0)
+                        mnl_cb_run(buffer, (size_t)n, 0, 0, on_message, last);
         }
 }

@@ -420,9 +420,10 @@ def test_drift_is_seen_and_said_once(good):
         time.sleep(0.8)
     status = good.json("status", local=False)
     assert status["drifted"] and "7777" in status["drift"]
-    assert good.log().count("somebody changed the firewall") == 1
+    assert status["drifted_by"].startswith("nft (process "), status["drifted_by"]
+    assert good.log().count("somebody changed the firewall: nft (process ") == 1
     shown = good.run("status", local=False).stdout
-    assert "Somebody else changed the ruleset" in shown and "7777" in shown
+    assert "Somebody else changed the ruleset: nft" in shown and "7777" in shown
     whole = infrahost.run(TOOL, "status", env=good.environment()).stdout
     assert "firewall changed by somebody else" in whole
     good.run("restore", "1", "--confirm", "0", "--yes", local=False)

@@ -126,6 +126,7 @@ int infra_manager_firewall_change(infra_manager *m, const struct infra_firewall_
 /**
  * infra_manager_firewall_state: @what: "status": STATE = {"confirmed","active" (generations, 0 = none),"loaded":bool,
  * "drifted":bool (the kernel's ruleset is not the active generation; what is filled in at run time does not count),
+ * "drifted_by" (the process that made it so, when infra_manager_firewall_watch() saw it; else ""),
  * "drift" (lines),"pending":null|{"number","previous" (0 = no ruleset),"left_ms","until_wall","uid","watched":bool},
  * "last":null|{"number","outcome":"confirmed|kept|went back","why","wall"}}. "generations": {"generations":[{"number",
  * "state":"confirmed|pending|kept","wall","uid","policy" (digest),"origin":"apply|run|found","sha256","error" ("" = it can be
