@@ -43,7 +43,7 @@ _infractl_words() {
         upgrade:0 | plan:0) what=upgrades ;;
         report:0 | watch:0) what=runs ;;
         plan:1) what=containers ;;
-        firewall:0) printf '%s\n' show diff apply confirm revert restore generations status boot ;;
+        firewall:0) what=firewall ;;
     esac
     [[ $verb:$arguments == rehearse:0 ]] && _infractl_names upgrades && what=containers
     [[ $verb:$arguments == plan:0 ]] && printf '%s\n' apply upgrade rehearse rollback start stop restart

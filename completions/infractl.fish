@@ -68,7 +68,7 @@ complete -c infractl -n '__infractl_plan_of rehearse rollback start stop restart
 complete -c infractl -n '__infractl_plan_of upgrade' -a '(__infractl_ask upgrades)'
 complete -c infractl -n '__infractl_at 1 report watch' -a '(__infractl_ask runs)'
 complete -c infractl -n '__infractl_at 1 report' -a last
-complete -c infractl -n '__infractl_at 1 firewall' -a 'show diff apply confirm revert restore generations status boot'
+complete -c infractl -n '__infractl_at 1 firewall' -a '(__infractl_ask firewall)'
 complete -c infractl -n '__infractl_at 1 volume' -a extract
 complete -c infractl -n '__infractl_at 2 volume' -a '(__infractl_ask containers)'
 complete -c infractl -n '__infractl_at 1 check' -a '(__fish_complete_directories)'
@@ -88,5 +88,7 @@ complete -c infractl -n 'contains -- rollback (__infractl_words); or contains --
 complete -c infractl -n 'contains -- upgrade (__infractl_words)' -l pause-before -x -a cut-over -d 'prepare everything, then wait'
 complete -c infractl -n 'contains -- firewall (__infractl_words)' -l confirm -x -a '60s 5m 0' -d 'goes back unless confirmed'
 complete -c infractl -n 'contains -- firewall (__infractl_words)' -l policy-side -d 'what the policy wants'
+complete -c infractl -n 'contains -- firewall (__infractl_words)' -l for -x -d 'how long a ban holds'
+complete -c infractl -n 'contains -- firewall (__infractl_words)' -l zone -x -d 'only from that zone'
 complete -c infractl -n 'contains -- report (__infractl_words)' -l steps -d 'every step'
 complete -c infractl -n 'contains -- (__infractl_words)[1] apply upgrade rehearse rollback start stop restart resume abort volume' -l detach -d 'do not wait for the end'

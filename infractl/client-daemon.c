@@ -40,6 +40,7 @@ static const char *const methods[QUESTION_KIND_MAX] = {
         [QUESTION_DRIFT] = "Drift",
         [QUESTION_FIREWALL_STATE] = "FirewallState",
         [QUESTION_FIREWALL] = "Firewall", [QUESTION_CHECK] = "Check",
+        [QUESTION_BAN] = "Ban",           [QUESTION_UNBAN] = "Unban", [QUESTION_BANS] = "Bans",
 };
 
 static int code_of(const char *name)
@@ -162,6 +163,8 @@ static int append(sd_bus_message *m, const struct question *q)
         case QUESTION_FIREWALL_STATE:
         case QUESTION_FIREWALL: return sd_bus_message_append(m, "s", q->name);
         case QUESTION_PLAN: return sd_bus_message_append(m, "ssb", q->kind, q->name, (int)q->restore_volumes);
+        case QUESTION_BAN: return sd_bus_message_append(m, "ssx", q->name, q->zone, q->for_ms);
+        case QUESTION_UNBAN: return sd_bus_message_append(m, "ss", q->name, q->zone);
         case QUESTION_RUNS: return sd_bus_message_append(m, "u", q->limit);
         case QUESTION_REPORT: return sd_bus_message_append(m, "x", q->run);
         default: return 0;

@@ -62,6 +62,9 @@ static int local_ask(struct client *c, const struct question *q, char **ret_json
         case QUESTION_REPORT: return infra_manager_report(m, q->run, ret_json, reterr);
         case QUESTION_FIREWALL: return infra_manager_firewall(m, q->name, ret_json, reterr);
         case QUESTION_FIREWALL_STATE: return infra_manager_firewall_state(m, q->name, ret_json, reterr);
+        case QUESTION_BAN: return infra_manager_ban(m, q->name, q->zone, q->for_ms, ret_json, reterr);
+        case QUESTION_UNBAN: return infra_manager_unban(m, q->name, q->zone, ret_json, reterr);
+        case QUESTION_BANS: return infra_manager_bans(m, ret_json, reterr);
         case QUESTION_CHECK: return check(c, ret_json, reterr);
         default: return infra_error_set(reterr, -EINVAL, "there is no such question");
         }

@@ -28,6 +28,9 @@ enum question_kind {
         QUESTION_REPORT,   /* run */
         QUESTION_FIREWALL, /* name: kernel, policy, diff */
         QUESTION_FIREWALL_STATE, /* name: status, generations */
+        QUESTION_BAN,      /* name, zone, for_ms: changes what the kernel drops, no run */
+        QUESTION_UNBAN,    /* name, zone */
+        QUESTION_BANS,
         QUESTION_CHECK,
         QUESTION_KIND_MAX,
 };
@@ -39,6 +42,8 @@ struct question {
         bool restore_volumes;
         unsigned limit;
         int64_t run;
+        const char *zone; /* "" = none */
+        int64_t for_ms;
 };
 
 /* A change: a plan to be begun, as it was shown. */

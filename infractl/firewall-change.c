@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "infractl/infractl.h"
+#include "infractl/firewall.h"
 #include "infractl/plan-view.h"
 #include "infractl/table.h"
 #include "infractl/terminal.h"
@@ -123,7 +123,7 @@ static int ask_first(struct infractl *i)
         return r > 0 ? -1 : r == 0 ? EXIT_FAILED : outcome(r, e);
 }
 
-static int change_apply(struct infractl *i)
+int firewall_apply_word(struct infractl *i)
 {
         struct terminal t = terminal_look(!i->flags[OPTION_NO_COLOR]);
         struct infra_firewall_change change = { .what = "apply" };
@@ -149,7 +149,7 @@ static int change_apply(struct infractl *i)
         return r >= 0 ? r : say(i, &change);
 }
 
-static int change_restore(struct infractl *i)
+int firewall_restore_word(struct infractl *i)
 {
         struct infra_firewall_change change = { .what = "restore" };
         infra_error *e = NULL;
@@ -169,12 +169,12 @@ static int change_restore(struct infractl *i)
         return r >= 0 ? r : say(i, &change);
 }
 
-static int change_said(struct infractl *i)
+int firewall_say_word(struct infractl *i)
 {
         return say(i, &(struct infra_firewall_change){ .what = i->arguments[0] });
 }
 
-static int show_status(struct infractl *i)
+int firewall_status_word(struct infractl *i)
 {
         _cleanup_free_ char *text = NULL;
         infra_error *e = NULL;
@@ -183,7 +183,7 @@ static int show_status(struct infractl *i)
         return show_state(i, r, text, e);
 }
 
-static int show_generations(struct infractl *i)
+int firewall_generations_word(struct infractl *i)
 {
         static const struct table_column columns[] = { { "N", true }, { "STATE", false }, { "WHEN", false }, { "FROM", false }, { "UID", true }, { "POLICY", false } };
         struct terminal t = terminal_look(!i->flags[OPTION_NO_COLOR]);
@@ -218,7 +218,7 @@ static int show_generations(struct infractl *i)
 }
 
 /* Before there is a network, a daemon or a journal. */
-static int boot(struct infractl *i)
+int firewall_boot_word(struct infractl *i)
 {
         _cleanup_free_ char *text = NULL;
         infra_error *e = NULL;
@@ -228,26 +228,4 @@ static int boot(struct infractl *i)
                 return outcome(r, e);
         fprintf(stderr, "infractl: firewall: %s\n", text);
         return r == 0 ? EXIT_OK : EXIT_RESCUE;
-}
-
-int firewall_change(struct infractl *i)
-{
-        static const struct {
-                const char *word;
-                int (*run)(struct infractl *i);
-                unsigned words;
-        } rows[] = {
-                { "apply", change_apply, 1 },     { "confirm", change_said, 1 },           { "revert", change_said, 1 }, { "restore", change_restore, 2 },
-                { "status", show_status, 1 },     { "generations", show_generations, 1 }, { "boot", boot, 1 },
-        };
-
-        for (size_t k = 0; k < ELEMENTS(rows); k++) {
-                if (!streq(rows[k].word, i->arguments[0]))
-                        continue;
-                if (i->n_arguments <= rows[k].words)
-                        return rows[k].run(i);
-                fprintf(stderr, "infractl: unexpected argument '%s'\n", i->arguments[rows[k].words]);
-                return EXIT_USAGE;
-        }
-        return -1;
 }

@@ -29,7 +29,8 @@ enum exit_code {
         EXIT_STUCK = 7,       /* a person is needed */
         EXIT_NO_ANSWER = 8,   /* infrad is gone */
         EXIT_REFUSED = 9,     /* permission */
-        EXIT_RESCUE = 10,     /* at boot the rescue ruleset was loaded */
+        EXIT_UNDECIDED = 10,  /* a question without an answer */
+        EXIT_RESCUE = 11,     /* at boot the rescue ruleset was loaded */
 };
 
 enum option_id {
@@ -51,10 +52,24 @@ enum option_id {
         OPTION_DETACH,
         OPTION_PAUSE_BEFORE,
         OPTION_CONFIRM,
+        OPTION_FOR,
+        OPTION_ROOT,
+        OPTION_IN,
+        OPTION_FROM,
+        OPTION_TO,
+        OPTION_CT_STATE,
+        OPTION_INTO,
+        OPTION_HOST_NAME,
+        OPTION_RELEASE,
+        OPTION_BRIDGE,
+        OPTION_NETWORK,
+        OPTION_RESOLVE,
+        OPTION_ONLY_RULES,
+        OPTION_ZONE,
         OPTION_COMPLETE, /* hidden: what shells complete */
         OPTION_MAX,
 };
-#define OPTION_BIT(o) (1u << (o))
+#define OPTION_BIT(o) (1ull << (o))
 
 struct option_row {
         const char *name;     /* without the dashes */
@@ -73,7 +88,7 @@ struct verb {
         const char *summary;            /* one line */
         const char *text;               /* what --help says below it */
         unsigned min, max;              /* number of arguments */
-        unsigned options;               /* bits of its own options */
+        uint64_t options;               /* bits of its own options */
         bool rest;                      /* whatever follows the first argument is passed on */
         int (*run)(struct infractl *i); /* returns an exit_code */
 };
@@ -131,8 +146,7 @@ int verb_console(struct infractl *i);
 int verb_control(struct infractl *i);
 int verb_drift(struct infractl *i);
 int verb_firewall(struct infractl *i);
-/* apply, confirm, revert, generations, restore, status, boot of the firewall; -1 = the first argument is none of these. */
-int firewall_change(struct infractl *i);
+int verb_import(struct infractl *i);
 int verb_list(struct infractl *i);
 int verb_plan(struct infractl *i);
 int verb_power(struct infractl *i);

@@ -11,7 +11,7 @@
 #include <infra/estate.h>
 
 #include "base/diag.h"
-#include "infractl/infractl.h"
+#include "infractl/firewall.h"
 #include "infractl/value.h"
 
 static int summary(const struct infractl *i, json_t **ret)
@@ -78,6 +78,14 @@ static int print_verbs(struct infractl *i)
         return EXIT_OK;
 }
 
+static int print_firewall_words(struct infractl *i)
+{
+        (void)i;
+        for (size_t k = 0; k < n_firewall_words; k++)
+                printf("%s\t%s\n", firewall_words[k].name, firewall_words[k].summary);
+        return EXIT_OK;
+}
+
 static int print_options(struct infractl *i)
 {
         for (size_t o = 0; o < OPTION_MAX; o++)
@@ -95,6 +103,7 @@ int complete_print(struct infractl *i, const char *what)
         } rows[] = {
                 { "containers", print_containers }, { "upgrades", print_upgrades }, { "runs", print_runs },
                 { "verbs", print_verbs },           { "options", print_options },
+                { "firewall", print_firewall_words },
         };
 
         for (size_t k = 0; k < ELEMENTS(rows); k++)

@@ -151,16 +151,38 @@ const struct verb verbs[] = {
           .summary = "take a container back to its generation before",
           .text = "Shows what that costs and asks. Without --with-volumes the data stays as it is now." },
         { .name = "firewall",
-          .arguments = "show|diff|apply|confirm|revert|restore N|generations|status|boot",
+          .arguments = "WORD [ARGUMENT...]",
           .min = 1,
-          .max = 2,
+          .max = 16,
           .run = verb_firewall,
-          .options = OPTION_BIT(OPTION_POLICY_SIDE) | OPTION_BIT(OPTION_CONFIRM),
-          .summary = "the ruleset, and its safe change",
-          .text = "show prints our table as loaded, diff what loading the policy would change. apply loads it, restore N an\n"
-                  "older generation; both go back by themselves unless confirm is said in time, over a new connection: ssh HOST\n"
-                  "infractl firewall confirm. revert goes back at once. generations lists them, status says what waits and\n"
-                  "whether somebody else changed the ruleset. boot loads the last confirmed one and needs no infrad." },
+          .options = OPTION_BIT(OPTION_POLICY_SIDE) | OPTION_BIT(OPTION_CONFIRM) | OPTION_BIT(OPTION_FOR) | OPTION_BIT(OPTION_ZONE) |
+                     OPTION_BIT(OPTION_ROOT) | OPTION_BIT(OPTION_IN) | OPTION_BIT(OPTION_FROM) | OPTION_BIT(OPTION_TO) | OPTION_BIT(OPTION_CT_STATE),
+          .summary = "look at the firewall, change it safely, ban addresses",
+          .text = "show             our ruleset as loaded, or with --policy-side as the policy wants it\n"
+                  "diff             what loading the policy would change\n"
+                  "apply            load the policy; it goes back by itself unless it is confirmed in time, see --confirm\n"
+                  "confirm          it stays; over a new connection: ssh HOST infractl firewall confirm\n"
+                  "revert           go back at once\n"
+                  "restore N        load an older generation in the same way\n"
+                  "generations      those that are kept\n"
+                  "status           what is loaded, what waits, whether somebody else changed it\n"
+                  "boot             load the confirmed generation, or what lets ssh in; needs no infrad and no policy\n"
+                  "ban ADDRESS      drop everything that comes from there, with --for and --zone\n"
+                  "unban ADDRESS    lift a ban\n"
+                  "bans             who is banned, and for how long\n"
+                  "explain PACKET   what becomes of '192.0.2.7 > 198.51.100.231:25/tcp', and by which rules; --in, --from, --to\n"
+                  "equal OLD NEW    whether two rulesets (policy directories, kernel, files of iptables-save) treat every packet alike\n"
+                  "doctor           what else decides about packets here: other tables, services at boot, switches" },
+        { .name = "import",
+          .arguments = "ferm|iptables FILE...",
+          .min = 2,
+          .max = 16,
+          .run = verb_import,
+          .options = OPTION_BIT(OPTION_INTO) | OPTION_BIT(OPTION_HOST_NAME) | OPTION_BIT(OPTION_RELEASE) | OPTION_BIT(OPTION_BRIDGE) |
+                     OPTION_BIT(OPTION_NETWORK) | OPTION_BIT(OPTION_RESOLVE) | OPTION_BIT(OPTION_ONLY_RULES),
+          .summary = "make a policy of the rules of ferm or iptables",
+          .text = "Files are a configuration of ferm, or what iptables-save and ip6tables-save print. The policy is proven to be the\n"
+                  "same for every packet before it is put in place; a rule that cannot be expressed is an error with its line." },
         { .name = "volume",
           .arguments = "extract NAME PATH",
           .min = 3,
@@ -198,7 +220,7 @@ void help_short(FILE *f)
                    "All verbs and options: infractl --help; infractl(1)\n");
 }
 
-static void print_options(FILE *f, size_t from, size_t to, unsigned only)
+static void print_options(FILE *f, size_t from, size_t to, uint64_t only)
 {
         for (size_t o = from; o < to; o++) {
                 const struct option_row *row = &option_rows[o];
@@ -224,7 +246,7 @@ void help_full(FILE *f)
                 fprintf(f, "  %-32s %s\n", left, verbs[i].summary);
         }
         fprintf(f, "\nOptions:\n");
-        print_options(f, 0, OPTION_GLOBAL_MAX, ~0u);
+        print_options(f, 0, OPTION_GLOBAL_MAX, ~UINT64_C(0));
         fprintf(f, "\nOptions of one verb: infractl VERB --help. Exit codes: infractl(1).\n");
 }
 

@@ -186,6 +186,55 @@ static int method_firewall(sd_bus_message *m, void *userdata, sd_bus_error *erro
         return object_answer(m, r, json, e, error);
 }
 
+static int method_ban(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        struct infrad *d = userdata;
+        const char *address, *zone;
+        infra_error *e = NULL;
+        char *json = NULL;
+        int64_t for_ms;
+        uid_t uid = 0;
+        int r = sd_bus_message_read(m, "ssx", &address, &zone, &for_ms);
+
+        if (r >= 0)
+                r = access_check(d, m, "ban", "", &uid, error);
+        if (r < 0)
+                return r;
+        r = infra_manager_ban(d->manager, address, zone, for_ms, &json, &e);
+        if (r >= 0)
+                log_event(LOG_RUN, "%s is banned%s%s, said by uid %u", address, *zone ? " in zone " : "", zone, uid);
+        return object_answer(m, r, json, e, error);
+}
+
+static int method_unban(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        struct infrad *d = userdata;
+        const char *address, *zone;
+        infra_error *e = NULL;
+        char *json = NULL;
+        uid_t uid = 0;
+        int r = sd_bus_message_read(m, "ss", &address, &zone);
+
+        if (r >= 0)
+                r = access_check(d, m, "unban", "", &uid, error);
+        if (r < 0)
+                return r;
+        r = infra_manager_unban(d->manager, address, zone, &json, &e);
+        if (r >= 0)
+                log_event(LOG_RUN, "%s is no longer banned, said by uid %u", address, uid);
+        return object_answer(m, r, json, e, error);
+}
+
+static int method_bans(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        struct infrad *d = userdata;
+        infra_error *e = NULL;
+        char *json = NULL;
+        int r = infra_manager_bans(d->manager, &json, &e);
+
+        return object_answer(m, r, json, e, error);
+}
+
 static json_t *diags_json(const infra_diags *diags)
 {
         json_t *list = json_array();
@@ -256,6 +305,11 @@ const sd_bus_vtable manager_vtable[] = {
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("FirewallChange", SD_BUS_ARGS("s", what, "u", number, "x", confirm_ms, "s", shown),
                                 SD_BUS_RESULT("s", state), method_firewall_change, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Ban", SD_BUS_ARGS("s", address, "s", zone, "x", for_ms), SD_BUS_RESULT("s", bans), method_ban,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Unban", SD_BUS_ARGS("s", address, "s", zone), SD_BUS_RESULT("s", bans), method_unban,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Bans", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", bans), method_bans, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Check", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", diagnostics), method_check, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_SIGNAL_WITH_ARGS("Progress", SD_BUS_ARGS("x", run, "s", progress), 0),
         SD_BUS_VTABLE_END,

@@ -295,6 +295,7 @@ enum rule_place {
         RULE_RAW_PREROUTING,
         RULE_MANGLE_PREROUTING,
         RULE_NAT_PREROUTING,
+        RULE_NAT_PREROUTING_LAST,
         RULE_MANGLE_INPUT,
         RULE_INPUT,
         RULE_INPUT_LAST,
@@ -312,6 +313,7 @@ enum rule_place {
         RULE_SECURITY_OUTPUT,
         RULE_MANGLE_POSTROUTING,
         RULE_NAT_POSTROUTING,
+        RULE_NAT_POSTROUTING_LAST,
         RULE_PLACE_MAX,
 };
 const char *rule_place_name(enum rule_place p);
@@ -356,7 +358,7 @@ void estate_start_order(const infra_estate *e, size_t *order);
 const char *origin_kind_name(enum origin_kind k);
 const char *probe_kind_name(enum probe_kind k);
 int probe_kind_parse(const char *s);
-const char *translate_name(enum translate t);
+const char *zone_translate_name(enum translate t);
 const char *carry_name(enum carry c);
 const char *strategy_name(enum strategy s);
 int strategy_parse(const char *s);

@@ -56,6 +56,7 @@ static const char *const rule_places[RULE_PLACE_MAX] = {
         [RULE_RAW_PREROUTING] = "raw-prerouting",
         [RULE_MANGLE_PREROUTING] = "mangle-prerouting",
         [RULE_NAT_PREROUTING] = "nat-prerouting",
+        [RULE_NAT_PREROUTING_LAST] = "nat-prerouting-last",
         [RULE_MANGLE_INPUT] = "mangle-input",
         [RULE_INPUT] = "input",
         [RULE_INPUT_LAST] = "input-last",
@@ -73,6 +74,7 @@ static const char *const rule_places[RULE_PLACE_MAX] = {
         [RULE_SECURITY_OUTPUT] = "security-output",
         [RULE_MANGLE_POSTROUTING] = "mangle-postrouting",
         [RULE_NAT_POSTROUTING] = "nat-postrouting",
+        [RULE_NAT_POSTROUTING_LAST] = "nat-postrouting-last",
 };
 
 /* https://www.debian.org/releases/ */
@@ -136,7 +138,7 @@ int storage_backend_parse(const char *s)
         return parse(storage_backends, STORAGE_BACKEND_MAX, s);
 }
 
-const char *translate_name(enum translate t)
+const char *zone_translate_name(enum translate t)
 {
         return translates[t];
 }

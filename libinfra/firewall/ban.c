@@ -89,7 +89,7 @@ static int not_loaded(int r, infra_error **reterr)
 }
 
 /* What is in the way of the new ban into @gone; a wider one that lasts is an error. */
-static int make_way(struct set *have, struct set *gone, struct element *new, unsigned size, infra_error **reterr)
+static int make_way(struct set *have, struct set *gone, struct element *new, unsigned size, bool ban, infra_error **reterr)
 {
         for (size_t i = 0; i < have->n_elements;) {
                 struct element *old = &have->elements[i];
@@ -99,7 +99,8 @@ static int make_way(struct set *have, struct set *gone, struct element *new, uns
                         _cleanup_free_ char *text = element_text(have, old);
 
                         return infra_error_set(reterr, within(new, old, size) ? -EALREADY : -EEXIST,
-                                               "%s is banned already; infractl firewall unban it first", text ? text : "?");
+                                               ban ? "%s is banned already; infractl firewall unban it first" : "what is banned is %s; unban that",
+                                               text ? text : "?");
                 }
                 if (inner && old->expires_ms > new->expires_ms && new->expires_ms)
                         new->expires_ms = old->expires_ms;
@@ -136,7 +137,7 @@ static int change(struct firewall *f, int family, struct element *key, bool ban,
         if (r >= 0)
                 r = not_loaded(kernel_read_elements(f, NFPROTO_INET, &have, NULL), reterr);
         if (r >= 0)
-                r = make_way(&have, &gone, key, size, reterr);
+                r = make_way(&have, &gone, key, size, ban, reterr);
         new.elements = key;
         new.n_elements = 1;
         if (r >= 0 && !ban && gone.n_elements == 0)

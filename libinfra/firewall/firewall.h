@@ -48,6 +48,9 @@ int ruleset_text(const struct ruleset *r, char **ret, infra_error **reterr);
 int firewall_fence(struct firewall *f, const struct container *c, bool closed, infra_error **reterr);
 int firewall_fence_closed(struct firewall *f, const struct container *c, bool *ret_closed, infra_error **reterr);
 
+/* What this machine's routing would do with a packet to that address. 0 or -EHOSTUNREACH; needs no rights. */
+int firewall_route(int family, const uint8_t *to, char ret_interface[static 16], bool *ret_local);
+
 /* Somebody whose packets are dropped before anything else is asked. */
 struct ban {
         struct address address; /* or network */

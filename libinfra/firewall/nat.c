@@ -130,7 +130,7 @@ static int add_prerouting(struct table *t, const infra_estate *e, infra_diags *d
                 if (!match_value(r, FIELD_FIB_DADDR_TYPE, &local, sizeof(local)))
                         return -ENOMEM;
         }
-        return 0;
+        return rules_add(t, c, e, RULE_NAT_PREROUTING_LAST, diags);
 }
 
 /* A container that asks for a public address of another, or its own, is answered through the host. */
@@ -253,7 +253,7 @@ static int add_postrouting(struct table *t, const infra_estate *e, infra_diags *
         for (const struct zone *z = e->zones; r >= 0 && z < e->zones + e->n_zones; z++)
                 if (is_outside(z, &e->host) && is_first(e, z))
                         r = add_shared(t, c, &e->host, z, NULL);
-        return r;
+        return r < 0 ? r : rules_add(t, c, e, RULE_NAT_POSTROUTING_LAST, diags);
 }
 
 /* The host itself reaches containers by their public addresses as everybody does. */

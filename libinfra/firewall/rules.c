@@ -27,6 +27,7 @@ static const struct {
         [RULE_RAW_PREROUTING] = { NULL, NULL, 0, 0 },
         [RULE_MANGLE_PREROUTING] = { "mangle_prerouting", "filter", NF_INET_PRE_ROUTING, NF_IP_PRI_MANGLE },
         [RULE_NAT_PREROUTING] = { NULL, NULL, 0, 0 },
+        [RULE_NAT_PREROUTING_LAST] = { NULL, NULL, 0, 0 },
         [RULE_MANGLE_INPUT] = { "mangle_input", "filter", NF_INET_LOCAL_IN, NF_IP_PRI_MANGLE },
         [RULE_INPUT] = { NULL, NULL, 0, 0 },
         [RULE_INPUT_LAST] = { NULL, NULL, 0, 0 },
@@ -44,6 +45,7 @@ static const struct {
         [RULE_SECURITY_OUTPUT] = { "security_output", "filter", NF_INET_LOCAL_OUT, NF_IP_PRI_SECURITY },
         [RULE_MANGLE_POSTROUTING] = { "mangle_postrouting", "filter", NF_INET_POST_ROUTING, NF_IP_PRI_MANGLE },
         [RULE_NAT_POSTROUTING] = { NULL, NULL, 0, 0 },
+        [RULE_NAT_POSTROUTING_LAST] = { NULL, NULL, 0, 0 },
 };
 
 static int add_element(struct set *s, const uint8_t *first, const uint8_t *last, const struct span *span)

@@ -401,5 +401,8 @@ char *rule_text(const struct rule *r)
                 str_add(&s, "%s", joint);
                 add_verdict(&s, &r->verdict);
         }
+        /* A rule that does nothing, such as one of iptables without a target, must be something to read. */
+        if (s.length == 0)
+                str_add(&s, "continue");
         return str_take(&s);
 }

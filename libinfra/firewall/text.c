@@ -15,12 +15,26 @@
 #include "firewall/firewall.h"
 #include "firewall/text.h"
 
+/* Every interface. */
+static bool is_any_name(enum field f, const uint8_t *from, const uint8_t *to)
+{
+        static const uint8_t none[16];
+        uint8_t all[16];
+
+        memset(all, 0xff, sizeof(all));
+        return (f == FIELD_IIFNAME || f == FIELD_OIFNAME) && memcmp(from, none, 16) == 0 && memcmp(to, all, 16) == 0;
+}
+
 /* A range of one field: a prefix where it is one, else from-to. */
 static void add_range(struct str *s, enum field f, const uint8_t *from, const uint8_t *to)
 {
         unsigned size = field_type(f)->size, prefix = 0;
         uint8_t mask[16];
 
+        if (is_any_name(f, from, to)) {
+                text_name(s, from, 0);
+                return;
+        }
         text_value(s, f, from);
         if (memcmp(from, to, size) == 0)
                 return;

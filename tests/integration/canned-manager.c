@@ -220,6 +220,30 @@ INFRA_PUBLIC int infra_firewall_boot(const char *state_dir, char **ret_text, inf
         return 0;
 }
 
+INFRA_PUBLIC int infra_manager_ban(infra_manager *m, const char *address, const char *zone, int64_t for_ms, char **ret_json,
+                                   infra_error **reterr)
+{
+        (void)m;
+        (void)address;
+        (void)zone;
+        (void)for_ms;
+        return answer("bans", ret_json, reterr);
+}
+
+INFRA_PUBLIC int infra_manager_unban(infra_manager *m, const char *address, const char *zone, char **ret_json, infra_error **reterr)
+{
+        (void)m;
+        (void)address;
+        (void)zone;
+        return answer("bans", ret_json, reterr);
+}
+
+INFRA_PUBLIC int infra_manager_bans(infra_manager *m, char **ret_json, infra_error **reterr)
+{
+        (void)m;
+        return answer("bans", ret_json, reterr);
+}
+
 INFRA_PUBLIC int infra_manager_lock(infra_manager *m, const char *who, infra_error **reterr)
 {
         (void)m;

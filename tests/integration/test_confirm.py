@@ -372,7 +372,7 @@ def test_boot_without_a_readable_generation_lets_ssh_in(good, how):
     else:
         (good.state / "firewall" / "confirmed").unlink()
     result = boot(good)
-    assert result.returncode == 10 and "RESCUE" in result.stderr and "built-in" not in result.stderr, result.stderr
+    assert result.returncode == 11 and "RESCUE" in result.stderr and "built-in" not in result.stderr, result.stderr
     assert reached(22) and not reached(KEPT) and not reached(CLOSED)
     assert "policy drop" in ruleset()
 
@@ -386,7 +386,7 @@ def test_boot_with_nothing_at_all_lets_ssh_in(good, how):
         else:
             f.unlink()
     result = boot(good)
-    assert result.returncode == 10 and "built-in RESCUE" in result.stderr, result.stderr
+    assert result.returncode == 11 and "built-in RESCUE" in result.stderr, result.stderr
     assert reached(22) and not reached(KEPT)
 
 
@@ -396,7 +396,7 @@ def test_rescue_is_for_the_zones_of_the_policy(good):
     good.run("apply", "--confirm", "0", "--yes")
     reboot(good)
     (good.state / "firewall" / "confirmed").unlink()
-    assert boot(good).returncode == 10
+    assert boot(good).returncode == 11
     assert not reached(22), "the client is not of the zone"
     assert "203.0.113.12" in ruleset()
 

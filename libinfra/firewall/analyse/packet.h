@@ -17,7 +17,7 @@ enum path {
         PATH_THROUGH,   /* prerouting, forward, postrouting */
         PATH_FROM_HOST, /* output, postrouting */
         PATH_SWITCHED,  /* the bridge's forward, in table `bridge infra` */
-        PATH_MAX,
+        PATH_KIND_MAX,
 };
 const char *path_name(enum path p); /* "to-host", "through", "from-host", "switched" */
 
@@ -72,7 +72,7 @@ struct trace {
 void trace_done(struct trace *t);
 
 /*
- * Follows @p. @path: PATH_MAX = decided by @routing after prerouting; otherwise as said, with FIELD_OIFNAME of @p. Rates
+ * Follows @p. @path: PATH_KIND_MAX = decided by @routing after prerouting; otherwise as said, with FIELD_OIFNAME of @p. Rates
  * and counters of connections are thought to have room, which is noted in `assumed`. 0 or -ENOMEM.
  */
 int trace_packet(const struct ruleset *r, const struct packet *p, enum path path, const struct routing *routing, struct trace *ret);

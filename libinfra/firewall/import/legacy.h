@@ -17,6 +17,7 @@
 struct legacy_rule {
         struct strlist words;
         struct span span; /* the line it stands on; file belongs to legacy.files */
+        char *line;       /* as it stands there, of readers whose words are those of the line; else NULL */
 };
 
 struct legacy_chain {
@@ -54,6 +55,9 @@ const char *legacy_file(struct legacy *l, const char *name);
  * the comment line of the tool or the addresses within. -EBADMSG with @diags filled (file:line:col).
  */
 int legacy_read_save(struct legacy *l, const char *name, const char *text, int family, infra_diags *diags, infra_error **reterr);
+
+/* The next word of a line of iptables-save, its quotes taken off; *ret_start: where it begins. 1, 0 at the end, or negative. */
+int legacy_word(const char *line, size_t *at, struct str *ret, size_t *ret_start, bool *ret_quoted);
 
 /*
  * ferm.c: a configuration of ferm 2.5, read from file @path (and what it includes), added to @l. @resolve: names

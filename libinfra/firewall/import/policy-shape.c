@@ -19,6 +19,7 @@ void shapes_done(struct shapes *s)
         for (size_t i = 0; s->taken && i < s->table->n_chains; i++)
                 free(s->taken[i]);
         free(s->taken);
+        free(s->cuts);
         free(s->containers);
         free(s->services);
 }
@@ -194,7 +195,8 @@ static bool service_of(const struct shapes *s, const struct rule *r, struct shap
         if (!read_rule(r, &q) || r->verdict.kind != VERDICT_ACCEPT || !host_of(q.daddr, &to) || q.oif || !q.protocol || q.protocol->kind != MATCH_EQUAL ||
             (q.protocol->value[0] != IPPROTO_TCP && q.protocol->value[0] != IPPROTO_UDP) || !q.dport || q.dport->kind == MATCH_BITS)
                 return false;
-        if ((q.saddr && !address_of(q.saddr, &ret->from)) || (q.iif && !interface_of(q.iif, ret->interface)))
+        /* One of both: a service is from a zone, or from addresses. */
+        if ((q.saddr && q.iif) || (q.saddr && !address_of(q.saddr, &ret->from)) || (q.iif && !interface_of(q.iif, ret->interface)))
                 return false;
         if (!q.saddr)
                 ret->from = (struct address){};
@@ -258,12 +260,62 @@ int shapes_find(const struct ruleset *r, struct shapes *ret)
 {
         *ret = (struct shapes){ .table = &r->tables[0] };
         ret->taken = calloc(ret->table->n_chains + 1, sizeof(*ret->taken));
-        if (!ret->taken)
+        ret->cuts = calloc(ret->table->n_chains + 1, sizeof(*ret->cuts));
+        if (!ret->taken || !ret->cuts)
                 return -ENOMEM;
         for (size_t i = 0; i < ret->table->n_chains; i++) {
                 ret->taken[i] = calloc(ret->table->chains[i].n_rules + 1, sizeof(**ret->taken));
                 if (!ret->taken[i])
                         return -ENOMEM;
         }
-        return find_translations(ret) < 0 ? -ENOMEM : find_services(ret);
+        if (find_translations(ret) < 0 || find_services(ret) < 0)
+                return -ENOMEM;
+        for (size_t i = 0; i < ret->table->n_chains; i++)
+                for (size_t k = 0; k < ret->table->chains[i].n_rules; k++)
+                        if (ret->taken[i][k])
+                                ret->cuts[i] = ret->table->chains[i].hook == NF_INET_FORWARD ? ret->forward_end : k + 1;
+        return 0;
+}
+
+/* Whether the rule is for addresses of the network only. */
+static bool is_within(const struct rule *r, const struct address *network)
+{
+        for (size_t i = 0; i < r->n_matches; i++) {
+                struct address a;
+
+                if (r->matches[i].fields[0] == FIELD_IP_DADDR && is_plain(&r->matches[i]) && address_of(&r->matches[i], &a) &&
+                    address_contains(network, &a))
+                        return true;
+        }
+        return false;
+}
+
+static size_t drop_way_out(struct rule *r, const char *interface)
+{
+        char name[16] = "";
+        size_t n = 0, dropped;
+
+        memcpy(name, interface, strnlen(interface, sizeof(name) - 1));
+        for (size_t i = 0; i < r->n_matches; i++) {
+                const struct match *m = &r->matches[i];
+
+                if (m->fields[0] != FIELD_OIFNAME || m->kind != MATCH_EQUAL || m->negated || memcmp(m->value, name, sizeof(name)) != 0)
+                        r->matches[n++] = *m;
+        }
+        dropped = r->n_matches - n;
+        r->n_matches = n;
+        return dropped;
+}
+
+size_t import_assume_route(struct ruleset *r, const char *interface, const struct address *network)
+{
+        struct table *t = &r->tables[0];
+        struct address net = address_network(network);
+        size_t n = 0;
+
+        for (size_t i = 0; i < t->n_chains; i++)
+                for (size_t k = 0; t->chains[i].type && t->chains[i].hook != NF_INET_PRE_ROUTING && k < t->chains[i].n_rules; k++)
+                        if (is_within(&t->chains[i].rules[k], &net))
+                                n += drop_way_out(&t->chains[i].rules[k], interface);
+        return n;
 }

@@ -32,7 +32,8 @@ struct shapes {
         struct shape_service *services;
         size_t n_services;
         bool **taken;          /* by chain and rule */
-        size_t forward_begin;  /* of the services in the chain of FORWARD, IPv4; both 0 when there are none */
+        size_t *cuts;          /* by chain: the first rule that stands behind what was taken; 0: nothing was */
+        size_t forward_begin;  /* of the row of accepting rules in FORWARD, IPv4, that services may be in */
         size_t forward_end;
 };
 

@@ -54,10 +54,10 @@ static const struct {
         { "mangle", NF_INET_FORWARD, "mangle-forward", NULL, false },
         { "mangle", NF_INET_LOCAL_OUT, "mangle-output", NULL, false },
         { "mangle", NF_INET_POST_ROUTING, "mangle-postrouting", NULL, false },
-        { "nat", NF_INET_PRE_ROUTING, "nat-prerouting", NULL, false },
+        { "nat", NF_INET_PRE_ROUTING, "nat-prerouting", "nat-prerouting-last", false },
         { "nat", NF_INET_LOCAL_IN, "nat-input", NULL, false },
         { "nat", NF_INET_LOCAL_OUT, "nat-output", NULL, false },
-        { "nat", NF_INET_POST_ROUTING, "nat-postrouting", NULL, false },
+        { "nat", NF_INET_POST_ROUTING, "nat-postrouting", "nat-postrouting-last", false },
         { "filter", NF_INET_LOCAL_IN, "input", "input-last", true },
         { "filter", NF_INET_FORWARD, "forward", "forward-last", true },
         { "filter", NF_INET_LOCAL_OUT, "output", "output-last", false },
@@ -135,10 +135,10 @@ static bool is_taken(const struct shapes *shapes, const struct chain *c, size_t 
         return shapes && shapes->taken[c - shapes->table->chains][rule];
 }
 
-/* Whether the chain is cut in two by the services. */
-static bool is_cut(const struct shapes *shapes, const struct chain *c)
+/* Where the chain is cut in two by what was taken out of it; 0: it is not. */
+static size_t cut_of(const struct shapes *shapes, const struct chain *c)
 {
-        return shapes && shapes->n_services && c->type && c->hook == NF_INET_FORWARD && startswith(c->name, "filter4-");
+        return shapes ? shapes->cuts[c - shapes->table->chains] : 0;
 }
 
 static void add_chain(struct str *s, const struct table *t, const struct shapes *shapes, const struct chain *c, const char *ending, size_t from,
@@ -166,9 +166,9 @@ static void add_chains(struct str *s, const struct table *t, const struct shapes
                 const struct chain *c = &t->chains[i];
                 size_t from = c->type ? 1 : 0;
 
-                if (is_cut(shapes, c)) {
-                        add_chain(s, t, shapes, c, "", from, shapes->forward_end);
-                        add_chain(s, t, shapes, c, "-last", shapes->forward_end, c->n_rules);
+                if (cut_of(shapes, c)) {
+                        add_chain(s, t, shapes, c, "", from, cut_of(shapes, c));
+                        add_chain(s, t, shapes, c, "-last", cut_of(shapes, c), c->n_rules);
                 } else {
                         add_chain(s, t, shapes, c, "", from, c->n_rules);
                 }
@@ -194,7 +194,7 @@ static void add_places(struct str *s, const struct table *t, const struct shapes
         str_add(s, "rules:\n");
         for (size_t i = 0; i < ELEMENTS(places); i++) {
                 const struct chain *chains[] = { chain_of(t, i, AF_INET), chain_of(t, i, AF_INET6) };
-                bool cut = chains[0] && is_cut(shapes, chains[0]);
+                bool cut = chains[0] && cut_of(shapes, chains[0]);
 
                 if (!chains[0] && !chains[1] && !places[i].drops)
                         continue;
@@ -205,8 +205,6 @@ static void add_places(struct str *s, const struct table *t, const struct shapes
                         if (!cut || f > 0)
                                 add_policy(s, chains[f], families[f], places[i].drops);
                 }
-                if (chains[0] && chains[0]->drops == places[i].drops && (!chains[1] || chains[1]->drops == places[i].drops) && !chains[0] && !chains[1])
-                        str_add(s, "    - 'continue'\n");
                 if (cut) {
                         str_add(s, "  %s:\n", places[i].last);
                         add_jump(s, chains[0], "-last");

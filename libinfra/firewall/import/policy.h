@@ -12,6 +12,7 @@
  * another one ends it.
  */
 
+#include "base/address.h"
 #include "base/error.h"
 #include "firewall/ruleset.h"
 
@@ -33,6 +34,12 @@ struct policy_files {
         size_t n;
 };
 void policy_files_done(struct policy_files *f);
+
+/*
+ * What is known of routing makes some matches superfluous: a packet for @network leaves by @interface, so a rule for that
+ * network need not say so, and services do not. Takes such matches out of rules behind routing; how many.
+ */
+size_t import_assume_route(struct ruleset *r, const char *interface, const struct address *network);
 
 /* @r: what legacy_translate() made, without unknown rules. */
 int import_policy(const struct ruleset *r, const struct import_options *o, struct policy_files *ret, infra_error **reterr);

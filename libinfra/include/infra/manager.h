@@ -154,6 +154,19 @@ int infra_manager_firewall_watch(infra_manager *m, struct sd_event *event, void 
 int infra_firewall_boot(const char *state_dir, char **ret_text, infra_error **reterr);
 
 /**
+ * infra_manager_ban: drops everything that comes from an address or network, by the interface of @zone (NULL or "": by
+ * every one), for @for_ms milliseconds (0 = until it is lifted or the host reboots). Narrower bans become part of it. The
+ * answer is that of infra_manager_bans(). -EALREADY when a wider ban holds, -EEXIST when one holds in part, -EINVAL for what
+ * is this host itself. Kept in the kernel only; loads of the firewall keep it. Needs no lock.
+ */
+int infra_manager_ban(infra_manager *m, const char *address, const char *zone, int64_t for_ms, char **ret_json,
+                      infra_error **reterr);
+/** infra_manager_unban: lifts that ban and every one within it. -ENOENT when there is none. */
+int infra_manager_unban(infra_manager *m, const char *address, const char *zone, char **ret_json, infra_error **reterr);
+/** infra_manager_bans: {"bans":[{"address","interface","zone" ("" = every one),"left_ms" (0 = no end)}]} */
+int infra_manager_bans(infra_manager *m, char **ret_json, infra_error **reterr);
+
+/**
  * infra_manager_lock: becomes the one writer, until the manager is freed. -EBUSY says who is.
  */
 int infra_manager_lock(infra_manager *m, const char *who, infra_error **reterr);

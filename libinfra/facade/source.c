@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "facade/source.h"
+
+#include <infra/estate.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/fd.h"
+#include "base/str.h"
+#include "firewall/firewall.h"
+
+enum { FILE_MAX = 64 << 20 };
+
+void source_done(struct source *s)
+{
+        ruleset_free(s->ruleset);
+        infra_estate_free(s->estate);
+        legacy_done(&s->legacy);
+}
+
+/* The first mistake is the error; all of them are what `infractl check` is for. */
+static int first_mistake(const infra_diags *diags, const char *from, infra_error **reterr)
+{
+        const struct diag *d = &diags->items[0];
+
+        return infra_error_set(reterr, -EBADMSG, "%s: %s:%u:%u: %s%s", from, d->file, d->line, d->column, d->message,
+                               diags->n > 1 ? " (and more)" : "");
+}
+
+static const struct zone *zone_with(const infra_estate *e, int family, const uint8_t *to)
+{
+        struct address a = { .family = family, .prefix = family == AF_INET ? 32 : 128 };
+
+        memcpy(a.bytes, to, a.prefix / 8);
+        for (size_t i = 0; i < e->n_zones; i++)
+                for (size_t k = 0; e->zones[i].interface && k < e->zones[i].n_networks; k++)
+                        if (e->zones[i].networks[k].family == family && address_contains(&e->zones[i].networks[k], &a))
+                                return &e->zones[i];
+        return NULL;
+}
+
+/* Where everything else is: zone internet, or the first one known by its interface alone. */
+static const struct zone *zone_outside(const infra_estate *e)
+{
+        const struct zone *z = estate_zone(e, "internet");
+
+        if (z && z->interface)
+                return z;
+        for (size_t i = 0; i < e->n_zones; i++)
+                if (e->zones[i].interface && e->zones[i].n_networks == 0 && !streq(e->zones[i].interface, e->host.bridge))
+                        return &e->zones[i];
+        return NULL;
+}
+
+static void look_in_estate(const struct routing *r, int family, const uint8_t *to, char ret_interface[static 16], bool *ret_local)
+{
+        const infra_estate *e = r->userdata;
+        const struct address *bridge = family == AF_INET ? &e->host.bridge_ipv4 : &e->host.bridge_ipv6;
+        struct address a = { .family = family, .prefix = family == AF_INET ? 32 : 128 }, own = address_host(bridge);
+        const struct zone *z = zone_with(e, family, to);
+        const char *interface;
+
+        memcpy(a.bytes, to, a.prefix / 8);
+        *ret_local = address_is_set(bridge) && address_equal(&a, &own);
+        if (address_is_set(bridge) && address_contains(bridge, &a)) {
+                interface = e->host.bridge;
+        } else {
+                z = z ? z : zone_outside(e);
+                interface = z ? z->interface : "";
+        }
+        memset(ret_interface, 0, 16);
+        memcpy(ret_interface, interface, strnlen(interface, 15));
+}
+
+static void look_in_kernel(const struct routing *r, int family, const uint8_t *to, char ret_interface[static 16], bool *ret_local)
+{
+        (void)r;
+        memset(ret_interface, 0, 16);
+        *ret_local = false;
+        firewall_route(family, to, ret_interface, ret_local);
+}
+
+static int load_policy(const char *directory, const char *profiles, infra_estate **ret, infra_error **reterr)
+{
+        _cleanup_diags_ infra_diags *diags = infra_diags_new();
+        int r = diags ? infra_estate_load(directory, profiles, diags, ret, reterr) : infra_error_oom(reterr);
+
+        if (r >= 0)
+                r = firewall_check(*ret, diags, reterr);
+        return r == -EBADMSG && diags->n > 0 ? first_mistake(diags, directory, reterr) : r;
+}
+
+static int from_policy(struct source *s, const char *directory, const char *profiles, infra_error **reterr)
+{
+        int r = load_policy(directory, profiles, &s->estate, reterr);
+
+        if (r < 0)
+                return r;
+        s->routing = (struct routing){ look_in_estate, s->estate };
+        return firewall_compile(s->estate, &s->ruleset, reterr);
+}
+
+static int from_kernel(struct source *s, const char *policy, const char *profiles, infra_error **reterr)
+{
+        _cleanup_firewall_ struct firewall *f = NULL;
+        _cleanup_error_ infra_error *ignored = NULL;
+        int r = firewall_open(&f, reterr);
+
+        if (r >= 0)
+                r = firewall_read(f, &s->ruleset, reterr);
+        if (r < 0)
+                return r;
+        if (!s->ruleset)
+                return infra_error_set(reterr, -ENOENT, "our ruleset is not loaded; `infractl apply` loads it");
+        /* Names are a help; without a policy there are none. */
+        if (policy && load_policy(policy, profiles, &s->estate, &ignored) < 0)
+                s->estate = NULL;
+        s->routing = (struct routing){ look_in_kernel, NULL };
+        return 0;
+}
+
+static int read_save(struct source *s, const char *path, infra_diags *diags, infra_error **reterr)
+{
+        _cleanup_free_ char *text = NULL;
+        int r = file_read(AT_FDCWD, path, FILE_MAX, &text, NULL);
+
+        if (r < 0)
+                return infra_error_set(reterr, r, "cannot read %s: %s", path, strerror(-r));
+        return legacy_read_save(&s->legacy, path, text, 0, diags, reterr);
+}
+
+static int from_files(struct source *s, const char *from, infra_error **reterr)
+{
+        _cleanup_diags_ infra_diags *diags = infra_diags_new(), *unknown = infra_diags_new();
+        _cleanup_free_ char *names = strdup(from);
+        char *p = names;
+        int r = 0;
+
+        if (!diags || !unknown || !names)
+                return infra_error_oom(reterr);
+        for (char *name; r >= 0 && (name = strsep(&p, "+"));)
+                r = read_save(s, name, diags, reterr);
+        if (r >= 0)
+                r = legacy_translate(&s->legacy, true, &s->ruleset, unknown, reterr);
+        return r == -EBADMSG && diags->n > 0 ? first_mistake(diags, from, reterr) : r;
+}
+
+int source_load(const char *from, const char *policy, const char *profiles, struct source *ret, infra_error **reterr)
+{
+        struct stat st;
+
+        *ret = (struct source){};
+        if (streq(from, "kernel"))
+                return from_kernel(ret, policy, profiles, reterr);
+        if (stat(from, &st) == 0 && S_ISDIR(st.st_mode))
+                return from_policy(ret, from, profiles, reterr);
+        return from_files(ret, from, reterr);
+}
