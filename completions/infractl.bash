@@ -21,7 +21,7 @@ _infractl_look() {
                 [[ ${COMP_WORDS[i + 1]-} == = ]] && ((i++))
                 ((++i < COMP_CWORD)) && context+=("$word=${COMP_WORDS[i]/#\~/$HOME}")
                 ;;
-            --limit | -n | --pause-before) ((i++)) ;;
+            --limit | -n | --pause-before | --confirm) ((i++)) ;;
             --local) context+=("$word") ;;
             -*) ;;
             *) if [[ $verb ]]; then ((arguments++)); else verb=$word; fi ;;
@@ -70,7 +70,7 @@ _infractl() {
             compopt -o filenames 2> /dev/null
             return
             ;;
-        --limit | -n) return ;;
+        --limit | -n | --confirm) return ;;
         --pause-before)
             _infractl_match <<< cut-over
             return

@@ -12,7 +12,7 @@ function __infractl_words
             continue
         end
         switch $word
-            case --policy --profiles --state --socket --limit -n
+            case --policy --profiles --state --socket --limit -n --confirm
                 set skip 1
             case '-*'
             case '*'
@@ -86,6 +86,7 @@ complete -c infractl -l version -d 'the version'
 complete -c infractl -n '__infractl_at 1 runs' -s n -l limit -x -d 'at most so many'
 complete -c infractl -n 'contains -- rollback (__infractl_words); or contains -- plan (__infractl_words)' -l with-volumes -d 'volumes go back too'
 complete -c infractl -n 'contains -- upgrade (__infractl_words)' -l pause-before -x -a cut-over -d 'prepare everything, then wait'
+complete -c infractl -n 'contains -- firewall (__infractl_words)' -l confirm -x -a '60s 5m 0' -d 'goes back unless confirmed'
 complete -c infractl -n 'contains -- firewall (__infractl_words)' -l policy-side -d 'what the policy wants'
 complete -c infractl -n 'contains -- firewall (__infractl_words)' -l for -x -d 'how long a ban holds'
 complete -c infractl -n 'contains -- firewall (__infractl_words)' -l zone -x -d 'only from that zone'

@@ -38,6 +38,7 @@ static const char *const methods[QUESTION_KIND_MAX] = {
         [QUESTION_STATUS] = "Status",     [QUESTION_LIST] = "List",   [QUESTION_SHOW] = "Show",
         [QUESTION_PLAN] = "Plan",         [QUESTION_RUNS] = "Runs",   [QUESTION_REPORT] = "Report",
         [QUESTION_DRIFT] = "Drift",
+        [QUESTION_FIREWALL_STATE] = "FirewallState",
         [QUESTION_FIREWALL] = "Firewall", [QUESTION_CHECK] = "Check",
         [QUESTION_BAN] = "Ban",           [QUESTION_UNBAN] = "Unban", [QUESTION_BANS] = "Bans",
 };
@@ -159,6 +160,7 @@ static int append(sd_bus_message *m, const struct question *q)
         switch (q->ask) {
         case QUESTION_SHOW:
         case QUESTION_DRIFT:
+        case QUESTION_FIREWALL_STATE:
         case QUESTION_FIREWALL: return sd_bus_message_append(m, "s", q->name);
         case QUESTION_PLAN: return sd_bus_message_append(m, "ssb", q->kind, q->name, (int)q->restore_volumes);
         case QUESTION_BAN: return sd_bus_message_append(m, "ssx", q->name, q->zone, q->for_ms);
@@ -176,17 +178,12 @@ static int message(struct client *c, const char *method, sd_bus_message **ret)
         return is_gone(r) ? -EHOSTDOWN : r;
 }
 
-static int daemon_ask(struct client *c, const struct question *q, char **ret_json, infra_error **reterr)
+static int call_text(struct client *c, sd_bus_message *m, char **ret_json, infra_error **reterr)
 {
-        CLEANUP(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
+        CLEANUP(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         const char *json;
-        int r = message(c, methods[q->ask], &m);
+        int r = call(c, m, &reply, reterr);
 
-        if (r >= 0)
-                r = append(m, q);
-        if (r < 0)
-                return infra_error_set(reterr, r, "cannot ask infrad: %s", strerror(-r));
-        r = call(c, m, &reply, reterr);
         if (r < 0)
                 return r;
         r = sd_bus_message_read(reply, "s", &json);
@@ -194,6 +191,18 @@ static int daemon_ask(struct client *c, const struct question *q, char **ret_jso
                 return infra_error_set(reterr, -EPROTO, "infrad answered something else than text");
         *ret_json = strdup(json);
         return *ret_json ? 0 : infra_error_oom(reterr);
+}
+
+static int daemon_ask(struct client *c, const struct question *q, char **ret_json, infra_error **reterr)
+{
+        CLEANUP(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        int r = message(c, methods[q->ask], &m);
+
+        if (r >= 0)
+                r = append(m, q);
+        if (r < 0)
+                return infra_error_set(reterr, r, "cannot ask infrad: %s", strerror(-r));
+        return call_text(c, m, ret_json, reterr);
 }
 
 /* A call that answers with a run; @r: what making the message came to. */
@@ -231,6 +240,18 @@ static int daemon_control(struct client *c, const char *what, int64_t *ret_run, 
         return call_run(c, m, r, ret_run, reterr);
 }
 
+static int daemon_firewall(struct client *c, const struct infra_firewall_change *change, char **ret_json, infra_error **reterr)
+{
+        CLEANUP(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        int r = message(c, "FirewallChange", &m);
+
+        if (r >= 0)
+                r = sd_bus_message_append(m, "suxs", change->what, change->number, change->confirm_ms, change->shown ? change->shown : "");
+        if (r < 0)
+                return infra_error_set(reterr, r, "cannot ask infrad: %s", strerror(-r));
+        return call_text(c, m, ret_json, reterr);
+}
+
 /* infrad does that by itself. */
 static int daemon_take_up(struct client *c, int64_t run, infra_error **reterr)
 {
@@ -252,6 +273,7 @@ const struct transport transport_daemon = {
         .ask = daemon_ask,
         .begin = daemon_begin,
         .control = daemon_control,
+        .firewall = daemon_firewall,
         .take_up = daemon_take_up,
         .alive = daemon_alive,
 };

@@ -121,6 +121,13 @@ int client_control(struct client *c, const char *what, int64_t *ret_run, infra_e
         return r < 0 ? r : c->transport->control(c, what, ret_run, reterr);
 }
 
+int client_firewall(struct client *c, const struct infra_firewall_change *change, char **ret_json, infra_error **reterr)
+{
+        int r = client_prepare(c, reterr);
+
+        return r < 0 ? r : c->transport->firewall(c, change, ret_json, reterr);
+}
+
 int client_take_up(struct client *c, int64_t run, infra_error **reterr)
 {
         return c->options.local && c->transport ? c->transport->take_up(c, run, reterr) : 0;

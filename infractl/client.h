@@ -27,6 +27,7 @@ enum question_kind {
         QUESTION_RUNS,     /* limit */
         QUESTION_REPORT,   /* run */
         QUESTION_FIREWALL, /* name: kernel, policy, diff */
+        QUESTION_FIREWALL_STATE, /* name: status, generations */
         QUESTION_BAN,      /* name, zone, for_ms: changes what the kernel drops, no run */
         QUESTION_UNBAN,    /* name, zone */
         QUESTION_BANS,
@@ -71,6 +72,8 @@ struct transport {
         int (*begin)(struct client *c, const struct change *change, int64_t *ret_run, infra_error **reterr);
         /* What a person says to the run under way: go, pause, abort. */
         int (*control)(struct client *c, const char *what, int64_t *ret_run, infra_error **reterr);
+        /* A change of the firewall; the answer is its STATE. */
+        int (*firewall)(struct client *c, const struct infra_firewall_change *change, char **ret_json, infra_error **reterr);
         /* Takes up a run that nobody carries on; 1 = it is carried on now, 0 = somebody does. */
         int (*take_up)(struct client *c, int64_t run, infra_error **reterr);
         /* Whether progress can still arrive. */
@@ -104,6 +107,7 @@ int client_prepare(struct client *c, infra_error **reterr);
 /* A change; progress arrives on the client's event loop. */
 int client_begin(struct client *c, const struct change *change, int64_t *ret_run, infra_error **reterr);
 int client_control(struct client *c, const char *what, int64_t *ret_run, infra_error **reterr);
+int client_firewall(struct client *c, const struct infra_firewall_change *change, char **ret_json, infra_error **reterr);
 int client_take_up(struct client *c, int64_t run, infra_error **reterr);
 void client_set_progress(struct client *c, client_progress progress, void *userdata);
 bool client_alive(struct client *c);

@@ -23,3 +23,11 @@ int firewall_bans_word(struct infractl *i);
 int firewall_doctor_word(struct infractl *i);
 int firewall_equal_word(struct infractl *i);
 int firewall_explain_word(struct infractl *i);
+
+/* firewall-change.c. say: confirm, revert. */
+int firewall_apply_word(struct infractl *i);
+int firewall_say_word(struct infractl *i);
+int firewall_restore_word(struct infractl *i);
+int firewall_status_word(struct infractl *i);
+int firewall_generations_word(struct infractl *i);
+int firewall_boot_word(struct infractl *i);

@@ -30,6 +30,7 @@ enum exit_code {
         EXIT_NO_ANSWER = 8,   /* infrad is gone */
         EXIT_REFUSED = 9,     /* permission */
         EXIT_UNDECIDED = 10,  /* a question without an answer */
+        EXIT_RESCUE = 11,     /* at boot the rescue ruleset was loaded */
 };
 
 enum option_id {
@@ -50,6 +51,7 @@ enum option_id {
         OPTION_STEPS,
         OPTION_DETACH,
         OPTION_PAUSE_BEFORE,
+        OPTION_CONFIRM,
         OPTION_FOR,
         OPTION_ROOT,
         OPTION_IN,

@@ -29,6 +29,7 @@ const struct option_row option_rows[OPTION_MAX] = {
         [OPTION_STEPS] = { "steps", 0, NULL, "every step, not only those that went wrong" },
         [OPTION_DETACH] = { "detach", 0, NULL, "begin the run and do not wait for its end" },
         [OPTION_PAUSE_BEFORE] = { "pause-before", 0, "cut-over", "prepare everything, then wait for `infractl resume`" },
+        [OPTION_CONFIRM] = { "confirm", 0, "TIME", "goes back unless it is confirmed in time (60s; 0 = it stays)" },
         [OPTION_FOR] = { "for", 0, "DURATION", "how long a ban holds (10m, 1h, 7d; default: until it is lifted)" },
         [OPTION_IN] = { "in", 0, "SOURCE", "a policy directory, kernel, or files of iptables-save (a+b)" },
         [OPTION_FROM] = { "from", 0, "ZONE", "zone or interface the packet comes by" },

@@ -8,6 +8,13 @@
 const struct firewall_word firewall_words[] = {
         { "show", "", 0, 0, "our ruleset as loaded", firewall_show_word },
         { "diff", "", 0, 0, "what loading the policy would change", firewall_diff_word },
+        { "apply", "", 0, 0, "load the policy, and go back unless it is confirmed", firewall_apply_word },
+        { "confirm", "", 0, 0, "say over a new connection that it may stay", firewall_say_word },
+        { "revert", "", 0, 0, "go back at once", firewall_say_word },
+        { "restore", "N", 1, 1, "load generation N, as apply does", firewall_restore_word },
+        { "generations", "", 0, 0, "those that are kept", firewall_generations_word },
+        { "status", "", 0, 0, "what is loaded, what waits, who else changed it", firewall_status_word },
+        { "boot", "", 0, 0, "load the confirmed one; needs no infrad", firewall_boot_word },
         { "ban", "ADDRESS", 1, 1, "drop everything that comes from there", firewall_ban_word },
         { "unban", "ADDRESS", 1, 1, "lift a ban", firewall_unban_word },
         { "bans", "", 0, 0, "who is banned, and for how long", firewall_bans_word },

@@ -50,22 +50,38 @@ static void add_run(struct str *s, const json_t *run)
                 streq(value_text(run, "state"), "running") ? "is under way" : value_text(run, "state"));
 }
 
+/* What waits, or was done by somebody else, comes before everything else about the firewall. */
+static void add_firewall(struct str *s, const json_t *j)
+{
+        const json_t *firewall = json_object_get(j, "firewall"), *change = json_object_get(j, "firewall_change");
+        const json_t *pending = json_object_get(change, "pending");
+        char left[32];
+
+        if (!value_truth(firewall, "loaded"))
+                str_add(s, ", firewall NOT LOADED, ");
+        else if (json_is_object(pending))
+                str_add(s, ", firewall generation %lld GOES BACK in %s unless confirmed, ", value_number(pending, "number"),
+                        str_duration(left, value_number(pending, "left_ms")));
+        else if (value_truth(change, "drifted"))
+                str_add(s, ", firewall changed by somebody else, ");
+        else
+                str_add(s, value_truth(firewall, "differs") ? ", firewall differs from the policy, " : ", firewall as policy, ");
+}
+
 static void print_headline(const struct terminal *t, const json_t *j)
 {
         const json_t *firewall = json_object_get(j, "firewall"), *run = json_object_get(j, "run");
-        bool loaded = value_truth(firewall, "loaded"), differs = value_truth(firewall, "differs");
+        const json_t *change = json_object_get(j, "firewall_change");
+        bool loaded = value_truth(firewall, "loaded"), differs = value_truth(firewall, "differs") || value_truth(change, "drifted");
         struct counts n = count(value_list(j, "containers"));
         _cleanup_str_ struct str s = {};
         enum style style = !loaded || n.running < n.all                 ? STYLE_BAD
-                           : differs || n.fenced || json_is_object(run) ? STYLE_CARE
+                           : differs || n.fenced || json_is_object(json_object_get(change, "pending")) || json_is_object(run) ? STYLE_CARE
                                                                         : STYLE_GOOD;
 
         str_add(&s, "%s: ", value_text(j, "host"));
         add_containers(&s, &n);
-        str_add(&s, ", %s, ",
-                !loaded   ? "firewall NOT LOADED"
-                : differs ? "firewall differs from the policy"
-                          : "firewall as policy");
+        add_firewall(&s, j);
         add_run(&s, run);
         printf("%s%s%s\n", style_on(t, style), s.text ? s.text : "", style_off(t, style));
 }
@@ -85,6 +101,10 @@ static void print_advice(const json_t *j)
 {
         const json_t *firewall = json_object_get(j, "firewall"), *run = json_object_get(j, "run");
 
+        if (json_is_object(json_object_get(json_object_get(j, "firewall_change"), "pending")))
+                printf("infractl firewall status says what waits; over a new connection: ssh HOST infractl firewall confirm\n");
+        else if (value_truth(json_object_get(j, "firewall_change"), "drifted"))
+                printf("infractl firewall status shows what somebody else changed.\n");
         if (json_is_object(run))
                 printf("infractl watch %lld follows the run.\n", value_number(run, "id"));
         else if (!value_truth(firewall, "loaded") || value_truth(firewall, "differs"))

@@ -155,11 +155,18 @@ const struct verb verbs[] = {
           .min = 1,
           .max = 16,
           .run = verb_firewall,
-          .options = OPTION_BIT(OPTION_POLICY_SIDE) | OPTION_BIT(OPTION_FOR) | OPTION_BIT(OPTION_ZONE) | OPTION_BIT(OPTION_ROOT) |
-                     OPTION_BIT(OPTION_IN) | OPTION_BIT(OPTION_FROM) | OPTION_BIT(OPTION_TO) | OPTION_BIT(OPTION_CT_STATE),
-          .summary = "look at the firewall, and ban addresses",
+          .options = OPTION_BIT(OPTION_POLICY_SIDE) | OPTION_BIT(OPTION_CONFIRM) | OPTION_BIT(OPTION_FOR) | OPTION_BIT(OPTION_ZONE) |
+                     OPTION_BIT(OPTION_ROOT) | OPTION_BIT(OPTION_IN) | OPTION_BIT(OPTION_FROM) | OPTION_BIT(OPTION_TO) | OPTION_BIT(OPTION_CT_STATE),
+          .summary = "look at the firewall, change it safely, ban addresses",
           .text = "show             our ruleset as loaded, or with --policy-side as the policy wants it\n"
                   "diff             what loading the policy would change\n"
+                  "apply            load the policy; it goes back by itself unless it is confirmed in time, see --confirm\n"
+                  "confirm          it stays; over a new connection: ssh HOST infractl firewall confirm\n"
+                  "revert           go back at once\n"
+                  "restore N        load an older generation in the same way\n"
+                  "generations      those that are kept\n"
+                  "status           what is loaded, what waits, whether somebody else changed it\n"
+                  "boot             load the confirmed generation, or what lets ssh in; needs no infrad and no policy\n"
                   "ban ADDRESS      drop everything that comes from there, with --for and --zone\n"
                   "unban ADDRESS    lift a ban\n"
                   "bans             who is banned, and for how long\n"

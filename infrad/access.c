@@ -38,6 +38,7 @@ static int access_of_peer(sd_bus *bus, struct asker *ret)
         if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &groups_size) < 0)
                 groups_size = 0;
         ret->uid = cred.uid;
+        ret->pid = cred.pid;
         ret->operates = is_operator(cred.uid, cred.gid, groups, groups_size / sizeof(*groups));
         return 0;
 }
@@ -46,7 +47,7 @@ static int access_of_sender(sd_bus_message *m, struct asker *ret)
 {
         sd_bus_creds *creds = NULL;
         const gid_t *groups = NULL;
-        int n, r = sd_bus_query_sender_creds(m, SD_BUS_CREDS_EUID | SD_BUS_CREDS_EGID | SD_BUS_CREDS_SUPPLEMENTARY_GIDS, &creds);
+        int n, r = sd_bus_query_sender_creds(m, SD_BUS_CREDS_EUID | SD_BUS_CREDS_EGID | SD_BUS_CREDS_SUPPLEMENTARY_GIDS | SD_BUS_CREDS_PID, &creds);
 
         if (r >= 0)
                 r = sd_bus_creds_get_euid(creds, &ret->uid);
@@ -54,6 +55,7 @@ static int access_of_sender(sd_bus_message *m, struct asker *ret)
                 gid_t gid = (gid_t)-1;
 
                 sd_bus_creds_get_egid(creds, &gid);
+                sd_bus_creds_get_pid(creds, &ret->pid);
                 n = sd_bus_creds_get_supplementary_gids(creds, &groups);
                 ret->operates = is_operator(ret->uid, gid, groups, n > 0 ? (size_t)n : 0);
         }

@@ -28,6 +28,8 @@ struct infrad {
         sd_event_source *accept_source;
         sd_event_source *retry_source;
         sd_event_source *expire_source;
+        sd_event_source *settle_source;
+        bool settle_fails; /* and that is said */
         struct peer *peers; /* connections to the private socket */
         sd_bus *system;     /* or NULL: no message bus here */
 };
@@ -42,10 +44,19 @@ void server_broadcast(struct infrad *d, int64_t run, const char *json);
 
 /* object.c: the vtable. */
 extern const sd_bus_vtable manager_vtable[];
+/* Sends the answer and frees it, or sets the error and frees that. */
+int object_answer(sd_bus_message *m, int r, char *json, infra_error *e, sd_bus_error *error);
+
+/* firewall.c: methods of the vtable. */
+int method_firewall_state(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_firewall_change(sd_bus_message *m, void *userdata, sd_bus_error *error);
+/* Puts back what nobody confirmed, and watches from now on. */
+void firewall_begin(struct infrad *d);
 
 /* access.c: who asks. */
 struct asker {
         uid_t uid;
+        pid_t pid;     /* 0 = not known */
         bool operates; /* root or member of the group "infra" */
 };
 int access_of(sd_bus_message *m, struct asker *ret);
@@ -57,5 +68,5 @@ int access_check(struct infrad *d, sd_bus_message *m, const char *kind, const ch
                  sd_bus_error *error);
 
 /* log.c: one line with a stable message id, to the journal or, without one, to stderr. */
-enum log_event { LOG_STARTED, LOG_RUN, LOG_TROUBLE, LOG_STOPPED, LOG_EVENT_MAX };
+enum log_event { LOG_STARTED, LOG_RUN, LOG_TROUBLE, LOG_STOPPED, LOG_FIREWALL, LOG_DRIFT, LOG_EVENT_MAX };
 void log_event(enum log_event e, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -18,6 +18,8 @@ static const struct {
         [LOG_RUN] = { "5d0ef6ab1f0c4f1bb1a3e9a4f2a10c02", 5 },
         [LOG_TROUBLE] = { "5d0ef6ab1f0c4f1bb1a3e9a4f2a10c03", 3 },
         [LOG_STOPPED] = { "5d0ef6ab1f0c4f1bb1a3e9a4f2a10c04", 6 },
+        [LOG_FIREWALL] = { "5d0ef6ab1f0c4f1bb1a3e9a4f2a10c05", 5 },
+        [LOG_DRIFT] = { "5d0ef6ab1f0c4f1bb1a3e9a4f2a10c06", 4 },
 };
 
 void log_event(enum log_event e, const char *format, ...)

@@ -185,6 +185,7 @@ static void tear_down(struct infrad *d)
         server_close(d);
         d->retry_source = sd_event_source_disable_unref(d->retry_source);
         d->expire_source = sd_event_source_disable_unref(d->expire_source);
+        d->settle_source = sd_event_source_disable_unref(d->settle_source);
         infra_manager_free(d->manager);
         sd_event_unref(d->event);
         free(d->socket_path);
@@ -207,6 +208,7 @@ int main(int argc, char **argv)
                 tear_down(&d);
                 return EXIT_FAILURE;
         }
+        firewall_begin(&d);
         server_join_system_bus(&d);
         take_up(&d);
         boot(&d);

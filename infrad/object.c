@@ -34,8 +34,7 @@ static int fail(int r, infra_error *e, sd_bus_error *error)
         return r;
 }
 
-/* Sends the answer and frees it. */
-static int answer(sd_bus_message *m, int r, char *json, infra_error *e, sd_bus_error *error)
+int object_answer(sd_bus_message *m, int r, char *json, infra_error *e, sd_bus_error *error)
 {
         if (r < 0)
                 return fail(r, e, error);
@@ -51,7 +50,7 @@ static int method_status(sd_bus_message *m, void *userdata, sd_bus_error *error)
         char *json = NULL;
         int r = infra_manager_status(d->manager, &json, &e);
 
-        return answer(m, r, json, e, error);
+        return object_answer(m, r, json, e, error);
 }
 
 static int method_list(sd_bus_message *m, void *userdata, sd_bus_error *error)
@@ -61,7 +60,7 @@ static int method_list(sd_bus_message *m, void *userdata, sd_bus_error *error)
         char *json = NULL;
         int r = infra_manager_list(d->manager, &json, &e);
 
-        return answer(m, r, json, e, error);
+        return object_answer(m, r, json, e, error);
 }
 
 static int method_show(sd_bus_message *m, void *userdata, sd_bus_error *error)
@@ -74,7 +73,7 @@ static int method_show(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
         if (r >= 0)
                 r = infra_manager_show(d->manager, name, &json, &e);
-        return answer(m, r, json, e, error);
+        return object_answer(m, r, json, e, error);
 }
 
 /* What lies in a container is its admins' and the operators' business. */
@@ -92,7 +91,7 @@ static int method_drift(sd_bus_message *m, void *userdata, sd_bus_error *error)
         if (r < 0)
                 return r;
         r = infra_manager_drift(d->manager, name, &json, &e);
-        return answer(m, r, json, e, error);
+        return object_answer(m, r, json, e, error);
 }
 
 static int method_plan(sd_bus_message *m, void *userdata, sd_bus_error *error)
@@ -105,7 +104,7 @@ static int method_plan(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
         if (r >= 0)
                 r = infra_manager_plan(d->manager, kind, subject, volumes, &json, &e);
-        return answer(m, r, json, e, error);
+        return object_answer(m, r, json, e, error);
 }
 
 static int method_begin(sd_bus_message *m, void *userdata, sd_bus_error *error)
@@ -158,7 +157,7 @@ static int method_runs(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
         if (r >= 0)
                 r = infra_manager_runs(d->manager, limit, &json, &e);
-        return answer(m, r, json, e, error);
+        return object_answer(m, r, json, e, error);
 }
 
 static int method_report(sd_bus_message *m, void *userdata, sd_bus_error *error)
@@ -171,7 +170,7 @@ static int method_report(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
         if (r >= 0)
                 r = infra_manager_report(d->manager, run, &json, &e);
-        return answer(m, r, json, e, error);
+        return object_answer(m, r, json, e, error);
 }
 
 static int method_firewall(sd_bus_message *m, void *userdata, sd_bus_error *error)
@@ -184,7 +183,7 @@ static int method_firewall(sd_bus_message *m, void *userdata, sd_bus_error *erro
 
         if (r >= 0)
                 r = infra_manager_firewall(d->manager, what, &json, &e);
-        return answer(m, r, json, e, error);
+        return object_answer(m, r, json, e, error);
 }
 
 static int method_ban(sd_bus_message *m, void *userdata, sd_bus_error *error)
@@ -204,7 +203,7 @@ static int method_ban(sd_bus_message *m, void *userdata, sd_bus_error *error)
         r = infra_manager_ban(d->manager, address, zone, for_ms, &json, &e);
         if (r >= 0)
                 log_event(LOG_RUN, "%s is banned%s%s, said by uid %u", address, *zone ? " in zone " : "", zone, uid);
-        return answer(m, r, json, e, error);
+        return object_answer(m, r, json, e, error);
 }
 
 static int method_unban(sd_bus_message *m, void *userdata, sd_bus_error *error)
@@ -223,7 +222,7 @@ static int method_unban(sd_bus_message *m, void *userdata, sd_bus_error *error)
         r = infra_manager_unban(d->manager, address, zone, &json, &e);
         if (r >= 0)
                 log_event(LOG_RUN, "%s is no longer banned, said by uid %u", address, uid);
-        return answer(m, r, json, e, error);
+        return object_answer(m, r, json, e, error);
 }
 
 static int method_bans(sd_bus_message *m, void *userdata, sd_bus_error *error)
@@ -233,7 +232,7 @@ static int method_bans(sd_bus_message *m, void *userdata, sd_bus_error *error)
         char *json = NULL;
         int r = infra_manager_bans(d->manager, &json, &e);
 
-        return answer(m, r, json, e, error);
+        return object_answer(m, r, json, e, error);
 }
 
 static json_t *diags_json(const infra_diags *diags)
@@ -279,10 +278,10 @@ static int method_check(sd_bus_message *m, void *userdata, sd_bus_error *error)
         infra_diags_free(diags);
         text = j ? json_dumps(j, JSON_COMPACT) : NULL;
         json_decref(j);
-        return answer(m, text ? 0 : -ENOMEM, text, NULL, error);
+        return object_answer(m, text ? 0 : -ENOMEM, text, NULL, error);
 }
 
-/* Reading is free for everybody; Begin and Control check who asks. */
+/* Reading is free for everybody; Begin, Control and FirewallChange check who asks. */
 const sd_bus_vtable manager_vtable[] = {
         SD_BUS_VTABLE_START(0),
         SD_BUS_METHOD_WITH_ARGS("Status", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", status), method_status, SD_BUS_VTABLE_UNPRIVILEGED),
@@ -302,6 +301,10 @@ const sd_bus_vtable manager_vtable[] = {
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Firewall", SD_BUS_ARGS("s", what), SD_BUS_RESULT("s", ruleset), method_firewall,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("FirewallState", SD_BUS_ARGS("s", what), SD_BUS_RESULT("s", state), method_firewall_state,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("FirewallChange", SD_BUS_ARGS("s", what, "u", number, "x", confirm_ms, "s", shown),
+                                SD_BUS_RESULT("s", state), method_firewall_change, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Ban", SD_BUS_ARGS("s", address, "s", zone, "x", for_ms), SD_BUS_RESULT("s", bans), method_ban,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Unban", SD_BUS_ARGS("s", address, "s", zone), SD_BUS_RESULT("s", bans), method_unban,

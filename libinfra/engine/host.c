@@ -6,6 +6,7 @@
 
 #include "container/container.h"
 #include "engine/engine.h"
+#include "engine/firewall-change.h"
 #include "firewall/firewall.h"
 
 int host_bridge_observe(struct work *w, infra_error **reterr)
@@ -26,15 +27,16 @@ int host_idmap_act(struct work *w, infra_error **reterr)
 
 int host_firewall_act(struct work *w, infra_error **reterr)
 {
-        _cleanup_firewall_ struct firewall *f = NULL;
+        struct firewall_change change = { .policy = w->estate->digest, .origin = "run" };
         struct ruleset *wanted = NULL;
-        int r = firewall_open(&f, reterr);
+        unsigned number = 0;
+        int r = firewall_compile(w->estate, &wanted, reterr);
 
-        if (r < 0)
-                return r;
-        r = firewall_compile(w->estate, &wanted, reterr);
+        change.wanted = wanted;
         if (r >= 0)
-                r = firewall_load(f, wanted, reterr);
+                r = firewall_change_rescue(w->state_dir, w->estate, reterr);
+        if (r >= 0)
+                r = firewall_change_load(w->state_dir, &change, &number, reterr);
         ruleset_free(wanted);
         return r;
 }

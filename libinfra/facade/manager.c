@@ -37,6 +37,7 @@ INFRA_PUBLIC infra_manager *infra_manager_free(infra_manager *m)
 {
         if (!m)
                 return NULL;
+        manager_watch_free(m->watch);
         runner_free(m->runner);
         journal_free(m->journal);
         free(m->policy);
@@ -164,16 +165,19 @@ INFRA_PUBLIC int infra_manager_status(infra_manager *m, char **ret_json, infra_e
         _cleanup_estate_ infra_estate *e = NULL;
         _cleanup_run_record_ struct run_record run = {};
         _cleanup_facts_ struct facts f = {};
+        json_t *change = NULL;
         int r = look(m, &e, &f, reterr);
 
         if (r >= 0)
                 r = journal_open_run(m->journal, &run, reterr);
         if (r < 0)
                 return r;
+        if (manager_firewall_state(m, "status", &change, NULL) >= 0)
+                json_object_del(change, "drift");
         return manager_answer(
-                json_pack("{s:s,s:{s:s,s:s},s:b,s:{s:b,s:b},s:{s:s,s:s,s:I,s:I},s:o,s:o,s:o}", "host", e->host.name, "policy",
+                json_pack("{s:s,s:{s:s,s:s},s:b,s:{s:b,s:b},s:o,s:{s:s,s:s,s:I,s:I},s:o,s:o,s:o}", "host", e->host.name, "policy",
                           "directory", m->policy, "digest", e->digest, "bridge", f.bridge, "firewall", "loaded",
-                          f.firewall_loaded, "differs", *f.firewall_diff != '\0', "storage", "path", e->host.storage_path,
+                          f.firewall_loaded, "differs", *f.firewall_diff != '\0', "firewall_change", change ? change : json_null(), "storage", "path", e->host.storage_path,
                           "backend", storage_backend_name(e->host.storage), "free", (json_int_t)f.free_bytes, "total",
                           (json_int_t)f.total_bytes, "run", run.id ? describe_run(&run) : json_null(), "containers",
                           containers_json(e, &f), "foreign", foreign_json(&f)),

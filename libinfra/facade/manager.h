@@ -16,6 +16,7 @@ struct infra_manager {
         char *state;
         struct journal *journal;
         struct runner *runner;   /* the run under way, or the last one */
+        struct manager_watch *watch; /* of the firewall, or NULL */
         void (*changed)(void *userdata, int64_t run, const char *json);
         void *userdata;
 };
@@ -28,6 +29,10 @@ int manager_facts(const infra_estate *e, struct facts *ret, infra_error **reterr
 int manager_drift(const infra_estate *e, const struct facts *f, const char *name, json_t **ret, infra_error **reterr);
 /* Text of a JSON value, which is consumed. */
 int manager_answer(json_t *value, char **ret_json, infra_error **reterr);
+
+/* firewall.c: "status" or "generations". */
+int manager_firewall_state(const infra_manager *m, const char *what, json_t **ret, infra_error **reterr);
+struct manager_watch *manager_watch_free(struct manager_watch *w);
 
 json_t *describe_container(const infra_estate *e, const struct container *c, const struct container_fact *fact);
 json_t *describe_container_fully(const infra_estate *e, const struct container *c, const struct container_fact *fact);

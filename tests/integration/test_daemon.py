@@ -114,7 +114,7 @@ def test_system_bus_introspect_and_call(stopped, bus):
     while "org.infrad1" not in busctl(bus, "list").stdout and time.monotonic() < deadline:
         time.sleep(0.1)
     shown = busctl(bus, "introspect", "org.infrad1", "/org/infra1").stdout
-    for member in ("Status", "List", "Show", "Drift", "Plan", "Begin", "Control", "Runs", "Report", "Firewall", "Check", "Progress"):
+    for member in ("Status", "List", "Show", "Drift", "Plan", "Begin", "Control", "Runs", "Report", "Firewall", "FirewallState", "FirewallChange", "Check", "Progress"):
         assert f".{member} " in shown
     answer = busctl(bus, "--json=short", "call", "org.infrad1", "/org/infra1", "org.infra1.Manager", "Status").stdout
     assert json.loads(json.loads(answer)["data"][0])["host"] == "infra02"

@@ -302,7 +302,8 @@ CASES = [
     ("infractl rollback w", {"wiki"}),
     ("infractl upgrade ", {"trixie"}),
     ("infractl plan rollback e", {"email"}),
-    ("infractl firewall ", {"show", "diff", "ban", "unban", "bans", "doctor", "explain", "equal"}),
+    ("infractl firewall ", {"show", "diff", "apply", "confirm", "revert", "restore", "generations", "status", "boot",
+                            "ban", "unban", "bans", "doctor", "explain", "equal"}),
     ("infractl --local shell em", {"email"}),
 ]
 

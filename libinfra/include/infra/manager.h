@@ -42,7 +42,8 @@ int infra_manager_check(infra_manager *m, infra_diags *diags, infra_error **rete
 
 /**
  * infra_manager_status: {"host","policy":{"directory","digest"},"bridge":bool,
- * "firewall":{"loaded":bool,"differs":bool},"storage":{"path","backend","free","total"},
+ * "firewall":{"loaded":bool,"differs":bool},"firewall_change":null|STATE without "drift" (see
+ * infra_manager_firewall_state()),"storage":{"path","backend","free","total"},
  * "run":null|RUN,"containers":[CONTAINER...],"foreign":[name...]}
  * CONTAINER = {"name","profile","state","managed","configured","running","fence":"open|closed",
  * "release" (of the live root, "" = none),"policy_release","generation" (0 = none),"address","ipv6",
@@ -103,6 +104,54 @@ int infra_manager_report(infra_manager *m, int64_t run, char **ret_json, infra_e
  * language; "diff": {"diff"}, "" = no difference.
  */
 int infra_manager_firewall(infra_manager *m, const char *what, char **ret_json, infra_error **reterr);
+
+/** A change of the firewall alone, without a run. */
+struct infra_firewall_change {
+        const char *what;   /* "apply", "restore", "confirm", "revert" */
+        unsigned number;    /* restore: the generation */
+        int64_t confirm_ms; /* apply, restore: until it must be confirmed, 1 s to 1 h; 0 = it stays */
+        const char *shown;  /* apply: the difference that was shown; NULL or "" = not compared */
+        uint32_t uid;       /* who asks */
+        int32_t pid;        /* confirm: the process that asks */
+};
+/**
+ * infra_manager_firewall_change: answers with STATE. apply and restore load a ruleset that goes back by itself, whatever
+ * becomes of this process, unless it is confirmed in time: -EBUSY while another one waits or a run is under way,
+ * -EALREADY when the kernel has it, -ESTALE when @shown is no longer the difference. confirm: -EPERM unless @pid came
+ * over a connection (its session) that began after the load, or sits at a console; -ETIME when it is too late. revert:
+ * goes back at once. Both: -ENOENT when nothing waits. Since: 0.1
+ */
+int infra_manager_firewall_change(infra_manager *m, const struct infra_firewall_change *change, char **ret_json, infra_error **reterr);
+
+/**
+ * infra_manager_firewall_state: @what: "status": STATE = {"confirmed","active" (generations, 0 = none),"loaded":bool,
+ * "drifted":bool (the kernel's ruleset is not the active generation; what is filled in at run time does not count),
+ * "drifted_by" (the process that made it so, when infra_manager_firewall_watch() saw it; else ""),
+ * "drift" (lines),"pending":null|{"number","previous" (0 = no ruleset),"left_ms","until_wall","uid","watched":bool},
+ * "last":null|{"number","outcome":"confirmed|kept|went back","why","wall"}}. "generations": {"generations":[{"number",
+ * "state":"confirmed|pending|kept","wall","uid","policy" (digest),"origin":"apply|run|found","sha256","error" ("" = it can be
+ * loaded)}]}, newest first. What nobody confirmed in time goes back before the answer, when that is still to be done.
+ */
+int infra_manager_firewall_state(infra_manager *m, const char *what, char **ret_json, infra_error **reterr);
+
+/**
+ * infra_manager_firewall_settle: puts back what nobody confirmed in time, when the process that should have done it is
+ * gone or the host was rebooted: {"lines":[what was done]}.
+ */
+int infra_manager_firewall_settle(infra_manager *m, char **ret_json, infra_error **reterr);
+
+/**
+ * infra_manager_firewall_watch: from now on @drifted is called on @event with STATE when the kernel's ruleset begins to
+ * differ from the active generation, and when it does no longer. Ends with the manager.
+ */
+int infra_manager_firewall_watch(infra_manager *m, struct sd_event *event, void (*drifted)(void *userdata, const char *json),
+                                 void *userdata, infra_error **reterr);
+
+/**
+ * infra_firewall_boot: loads the generation that was confirmed last, needing nothing but @state_dir (NULL =
+ * /var/lib/infra): 0; else a rescue ruleset that lets ssh in: 1. @ret_text says what was loaded, and why.
+ */
+int infra_firewall_boot(const char *state_dir, char **ret_text, infra_error **reterr);
 
 /**
  * infra_manager_ban: drops everything that comes from an address or network, by the interface of @zone (NULL or "": by
