@@ -185,7 +185,8 @@ int firewall_status_word(struct infractl *i)
 
 int firewall_generations_word(struct infractl *i)
 {
-        static const struct table_column columns[] = { { "N", true }, { "STATE", false }, { "WHEN", false }, { "FROM", false }, { "UID", true }, { "POLICY", false } };
+        static const struct table_column columns[] = { { "N", true },     { "STATE", false }, { "WHEN", false },
+                                                       { "FROM", false }, { "UID", true },    { "POLICY", false } };
         struct terminal t = terminal_look(!i->flags[OPTION_NO_COLOR]);
         _cleanup_table_ struct table *table = NULL;
         _cleanup_json_ json_t *j = NULL;

@@ -45,7 +45,7 @@ int method_firewall_change(sd_bus_message *m, void *userdata, sd_bus_error *erro
         r = infra_manager_firewall_change(d->manager, &change, &json, &e);
         if (r >= 0)
                 log_event(LOG_FIREWALL, "firewall %s by uid %u%s", change.what, uid,
-                          change.confirm_ms && (streq(change.what, "apply") || streq(change.what, "restore")) ? "; it goes back unless it is confirmed" : "");
+                          change.confirm_ms ? "; it goes back unless it is confirmed" : "");
         return object_answer(m, r, json, e, error);
 }
 

@@ -76,8 +76,8 @@ static int put_back(int dir, const struct pending *p, bool same_boot, const char
 
         if (p->previous) {
                 r = load_best(dir, p->previous, &notes, reterr);
-                str_add(&text, r == BOOT_CONFIRMED ? "%s; generation %u is loaded again" : "%s; generation %u cannot be loaded, but the rescue ruleset is: ",
-                        why, p->previous);
+                str_add(&text, "%s; generation %u %s", why, p->previous,
+                        r == BOOT_CONFIRMED ? "is loaded again" : "cannot be loaded, but the rescue ruleset is: ");
                 if (r > BOOT_CONFIRMED)
                         str_add(&text, "%s", notes.text ? notes.text : "");
         } else if (same_boot) {
@@ -120,7 +120,9 @@ static int settle(int dir, infra_error **reterr)
         late = clock_boottime_ms() - p.deadline_ms;
         if (same && (late < 0 || (late < GUARD_PATIENCE_MS && process_alive(p.guard, p.guard_identity))))
                 return 0;
-        r = put_back(dir, &p, same, same ? "nobody confirmed it in time, and the process that watched was gone" : "the host was rebooted before anybody confirmed it",
+        r = put_back(dir, &p, same,
+                     same ? "nobody confirmed it in time, and the process that watched was gone" :
+                            "the host was rebooted before anybody confirmed it",
                      reterr);
         return r < 0 ? r : 1;
 }
@@ -170,6 +172,20 @@ static int keep_found(int dir, uint32_t uid, unsigned *ret, infra_error **reterr
                 r = confirmed_write(dir, *ret, reterr);
         ruleset_free(have);
         return r;
+}
+
+/* 0 = the host has no ruleset of ours. A file that says nothing any more must not keep anybody from a change. */
+static int confirmed_now(int dir, uint32_t uid, unsigned *ret, infra_error **reterr)
+{
+        _cleanup_error_ infra_error *error = NULL;
+        int r = confirmed_read(dir, ret, &error);
+
+        if (r < 0 && r != -EUCLEAN)
+                return infra_error_set(reterr, r, "%s", infra_error_message(error));
+        if (r >= 0 && *ret)
+                return 0;
+        *ret = 0;
+        return keep_found(dir, uid, ret, reterr);
 }
 
 static bool same_ruleset(const struct ruleset *a, const struct ruleset *b)
@@ -256,9 +272,10 @@ static int check_free(int dir, infra_error **reterr)
         if (r < 0)
                 return r;
         r = pending_read(dir, &p, NULL);
-        return r == -ENOENT ? 0 :
-                              infra_error_set(reterr, -EBUSY, "generation %u of the firewall waits to be confirmed; first: infractl firewall confirm, or revert",
-                                              p.number);
+        if (r == -ENOENT)
+                return 0;
+        return infra_error_set(reterr, -EBUSY, "generation %u of the firewall waits to be confirmed; first: infractl firewall confirm, or revert",
+                               p.number);
 }
 
 int firewall_change_load(const char *state_dir, const struct firewall_change *c, unsigned *ret_number, infra_error **reterr)
@@ -273,9 +290,7 @@ int firewall_change_load(const char *state_dir, const struct firewall_change *c,
         if (r >= 0)
                 r = check_free(p.dir, reterr);
         if (r >= 0)
-                r = confirmed_read(p.dir, &confirmed, reterr);
-        if (r >= 0 && !confirmed)
-                r = keep_found(p.dir, c->uid, &confirmed, reterr);
+                r = confirmed_now(p.dir, c->uid, &confirmed, reterr);
         if (r >= 0 && !c->wanted)
                 r = generation_read(p.dir, c->number, &g, reterr);
         if (r >= 0)

@@ -180,7 +180,7 @@ void generation_forget(int dir, unsigned number)
                 unlinkat(dir, name, 0);
 }
 
-/* What is not known for sure to be of no use is kept. */
+/* Of @list, to which one more was just added. What is not known for sure to be of no use is kept. */
 static void forget_oldest(int dir, const unsigned *list, size_t n)
 {
         struct pending p = {};
@@ -189,7 +189,7 @@ static void forget_oldest(int dir, const unsigned *list, size_t n)
 
         if (confirmed_read(dir, &confirmed, NULL) < 0 || (r < 0 && r != -ENOENT))
                 return;
-        for (size_t i = 0; i + GENERATIONS_KEPT < n; i++)
+        for (size_t i = 0; i + GENERATIONS_KEPT <= n; i++)
                 if (list[i] != confirmed && list[i] != p.number && list[i] != p.previous)
                         generation_forget(dir, list[i]);
 }
@@ -204,7 +204,8 @@ int generation_store(int dir, const struct ruleset *ruleset, const char *policy,
         int64_t now = clock_wall_ms();
         unsigned number;
         size_t n = 0;
-        int r = j ? generations_list(dir, &list, &n, reterr) : infra_error_set(reterr, -EINVAL, "the ruleset cannot be written: something in it is not UTF-8");
+        int r = j ? generations_list(dir, &list, &n, reterr) :
+                    infra_error_set(reterr, -EINVAL, "the ruleset cannot be written: something in it is not UTF-8");
 
         if (r >= 0)
                 r = digest(j, hash, reterr);

@@ -303,10 +303,14 @@ INFRA_PUBLIC int infra_manager_firewall(infra_manager *m, const char *what, char
 {
         _cleanup_estate_ infra_estate *e = NULL;
         _cleanup_json_ json_t *texts = NULL;
+        _cleanup_free_ char *settled = NULL;
         int r;
 
         if (!streq(what, "kernel") && !streq(what, "policy") && !streq(what, "diff"))
                 return infra_error_set(reterr, -EINVAL, "'%s' is none of kernel, policy, diff", what);
+        /* What is overdue goes back before anybody is shown it; that it cannot is no reason not to show it. */
+        if (infra_manager_firewall_settle(m, &settled, NULL) < 0)
+                settled = NULL;
         r = manager_estate(m, &e, reterr);
         if (r >= 0)
                 r = isolate(firewall_texts, e, OBSERVE_LIMIT_MS, &texts, reterr);

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Safe change of the firewall: nobody is locked out, and the kernel's ruleset is never empty."""
 
-import ctypes
+import contextlib
+import fcntl
 import json
 import os
 import pathlib
@@ -19,7 +20,6 @@ import infrahost
 
 TOOL = infrahost.BUILD / "infractl" / "infractl"
 KEPT, CLOSED = 8000, 8001  # open in both policies; only in the first
-CLONE_NEWNET = 0x40000000
 
 
 class Firewall:
@@ -55,8 +55,8 @@ class Firewall:
         return infrahost.run(TOOL, "firewall", *argv, *(["--local"] if local else []), check=check, env=self.environment(), **options)
 
     def json(self, *argv, local=True):
-        result = subprocess.run([TOOL, "firewall", *argv, "--json", *(["--local"] if local else [])], env=self.environment(), stdin=subprocess.DEVNULL,
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60)
+        result = subprocess.run([TOOL, "firewall", *argv, "--json", *(["--local"] if local else [])], env=self.environment(),
+                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60)
         assert result.returncode == 0, result.stderr + result.stdout
         return json.loads(result.stdout)
 
@@ -71,8 +71,8 @@ class Firewall:
 
     def start_daemon(self):
         log = open(self.root / "infrad.log", "ab")
-        self.daemon = subprocess.Popen([infrahost.BUILD / "infrad" / "infrad", "--policy", self.policy, "--state", self.state, "--socket", self.socket,
-                                        "--profiles", infrahost.SOURCE / "policies" / "profiles"],
+        self.daemon = subprocess.Popen([infrahost.BUILD / "infrad" / "infrad", "--policy", self.policy, "--state", self.state,
+                                        "--socket", self.socket, "--profiles", infrahost.SOURCE / "policies" / "profiles"],
                                        stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         log.close()
         wait(lambda: "ready on" in self.log())
@@ -240,15 +240,67 @@ def test_killed_dead_man_is_noticed_when_infrad_starts(waiting):
     assert "the process that watched was gone; generation 1 is loaded again" in waiting.log()
 
 
-def test_killed_dead_man_is_noticed_by_infrad_without_anybody_asking(good):
+def test_killed_dead_man_is_noticed_by_infrad(good):
+    """Who is locked out cannot look."""
     good.start_daemon()
     good.close()
     good.run("apply", "--confirm", "2s", "--yes", local=False)
     os.kill(good.guard(), signal.SIGKILL)
     assert not reached(CLOSED)
-    wait(lambda: not (good.state / "firewall" / "pending").exists(), 8)
+    wait(lambda: reached(CLOSED), 8)
+    wait(lambda: "generation 2 of the firewall: nobody confirmed it in time" in good.log())
     assert_went_back(good)
-    assert "the process that watched was gone; generation 1 is loaded again" in good.log()
+
+
+def test_damaged_confirmed_keeps_nobody_from_a_change(good):
+    (good.state / "firewall" / "confirmed").write_text("{")
+    good.close()
+    good.run("apply", "--confirm", "1s", "--yes")
+    assert not reached(CLOSED)
+    wait(lambda: reached(CLOSED), 4)
+    wait(lambda: not (good.state / "firewall" / "pending").exists())
+    assert good.confirmed() == 2, "what the kernel had, found"
+
+
+def test_damaged_pending_goes_back(waiting):
+    os.kill(waiting.guard(), signal.SIGKILL)
+    (waiting.state / "firewall" / "pending").write_text("")
+    waiting.run("diff")
+    assert reached(CLOSED) and waiting.confirmed() == 1
+
+
+def test_somebody_who_keeps_the_lock_does_not_hold_up_the_way_back(waiting):
+    with open(waiting.state / "firewall" / "lock") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        wait(lambda: reached(CLOSED), 12)
+
+
+def fill(path):
+    with contextlib.suppress(OSError), open(path, "wb", buffering=0) as f:
+        while True:
+            f.write(b"\0" * 4096)
+
+
+def test_full_disk(fw):
+    """Nothing is loaded that could not go back, and what is loaded goes back."""
+    fw.state.mkdir()
+    infrahost.run("mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", fw.state)
+    try:
+        fw.run("apply", "--confirm", "0", "--yes")
+        fw.close()
+        fw.run("apply", "--confirm", "2s", "--yes")
+        fill(fw.state / "filler")
+        assert not reached(CLOSED)
+        wait(lambda: reached(CLOSED), 4)
+        wait(lambda: not (fw.state / "firewall" / "pending").exists())
+        before = ruleset()
+        fill(fw.state / "more")
+        for time_ in ("0", "2s"):
+            assert fw.run("apply", "--confirm", time_, "--yes", check=False).returncode != 0
+            assert ruleset() == before and reached(CLOSED) and fw.confirmed() == 1
+            assert not (fw.state / "firewall" / "pending").exists()
+    finally:
+        infrahost.run("umount", "-l", fw.state)
 
 
 def test_change_of_another_boot_goes_back(good):
@@ -405,9 +457,10 @@ def test_ruleset_that_the_kernel_refuses_changes_nothing(good):
     before = ruleset()
     path = good.state / "firewall" / "000001.json"
     text = path.read_text()
-    # Nobody but the kernel knows that there is no such helper.
-    (good.policy / "firewall.yaml").write_text('rules:\n  input:\n    - meta l4proto tcp queue to 1-70000 accept\n')
-    assert good.run("apply", "--yes", check=False).returncode != 0
+    # Only the kernel knows that packets of its own have no interface they came by.
+    (good.policy / "firewall.yaml").write_text("rules:\n  output:\n    - fib saddr . iif oif 0 drop\n")
+    result = good.run("apply", "--yes", check=False)
+    assert result.returncode != 0 and "the kernel refuses" in result.stdout, result.stdout
     assert ruleset() == before and path.read_text() == text and good.confirmed() == 1
     assert not (good.state / "firewall" / "pending").exists()
 
