@@ -23,6 +23,7 @@ int firewall_bans_word(struct infractl *i);
 int firewall_doctor_word(struct infractl *i);
 int firewall_equal_word(struct infractl *i);
 int firewall_explain_word(struct infractl *i);
+int firewall_matrix_word(struct infractl *i);
 
 /* firewall-change.c. say: confirm, revert. */
 int firewall_apply_word(struct infractl *i);

@@ -58,6 +58,8 @@ enum option_id {
         OPTION_FROM,
         OPTION_TO,
         OPTION_CT_STATE,
+        OPTION_FORMAT,
+        OPTION_OUTPUT,
         OPTION_INTO,
         OPTION_HOST_NAME,
         OPTION_RELEASE,

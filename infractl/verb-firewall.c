@@ -19,6 +19,7 @@ const struct firewall_word firewall_words[] = {
         { "unban", "ADDRESS", 1, 1, "lift a ban", firewall_unban_word },
         { "bans", "", 0, 0, "who is banned, and for how long", firewall_bans_word },
         { "explain", "PACKET...", 1, 12, "what becomes of a packet, and by which rules", firewall_explain_word },
+        { "matrix", "", 0, 0, "who may reach what", firewall_matrix_word },
         { "equal", "OLD NEW", 2, 2, "whether two rulesets treat every packet alike", firewall_equal_word },
         { "doctor", "", 0, 0, "what else decides about packets here", firewall_doctor_word },
 };

@@ -156,7 +156,8 @@ const struct verb verbs[] = {
           .max = 16,
           .run = verb_firewall,
           .options = OPTION_BIT(OPTION_POLICY_SIDE) | OPTION_BIT(OPTION_CONFIRM) | OPTION_BIT(OPTION_FOR) | OPTION_BIT(OPTION_ZONE) |
-                     OPTION_BIT(OPTION_ROOT) | OPTION_BIT(OPTION_IN) | OPTION_BIT(OPTION_FROM) | OPTION_BIT(OPTION_TO) | OPTION_BIT(OPTION_CT_STATE),
+                     OPTION_BIT(OPTION_ROOT) | OPTION_BIT(OPTION_IN) | OPTION_BIT(OPTION_FROM) | OPTION_BIT(OPTION_TO) | OPTION_BIT(OPTION_CT_STATE) |
+                     OPTION_BIT(OPTION_FORMAT) | OPTION_BIT(OPTION_OUTPUT),
           .summary = "look at the firewall, change it safely, ban addresses",
           .text = "show             our ruleset as loaded, or with --policy-side as the policy wants it\n"
                   "diff             what loading the policy would change\n"
@@ -171,6 +172,7 @@ const struct verb verbs[] = {
                   "unban ADDRESS    lift a ban\n"
                   "bans             who is banned, and for how long\n"
                   "explain PACKET   what becomes of '192.0.2.7 > 198.51.100.231:25/tcp', and by which rules; --in, --from, --to\n"
+                  "matrix           who may reach what, tried packet by packet; --in, --format table|svg|html|json, --output\n"
                   "equal OLD NEW    whether two rulesets (policy directories, kernel, files of iptables-save) treat every packet alike\n"
                   "doctor           what else decides about packets here: other tables, services at boot, switches" },
         { .name = "import",

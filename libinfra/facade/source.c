@@ -85,6 +85,15 @@ static void look_in_kernel(const struct routing *r, int family, const uint8_t *t
         firewall_route(family, to, ret_interface, ret_local);
 }
 
+static void look_nowhere(const struct routing *r, int family, const uint8_t *to, char ret_interface[static 16], bool *ret_local)
+{
+        (void)r;
+        (void)family;
+        (void)to;
+        memset(ret_interface, 0, 16);
+        *ret_local = false;
+}
+
 static int load_policy(const char *directory, const char *profiles, infra_estate **ret, infra_error **reterr)
 {
         _cleanup_diags_ infra_diags *diags = infra_diags_new();
@@ -102,6 +111,7 @@ static int from_policy(struct source *s, const char *directory, const char *prof
         if (r < 0)
                 return r;
         s->routing = (struct routing){ look_in_estate, s->estate };
+        s->routed = true;
         return firewall_compile(s->estate, &s->ruleset, reterr);
 }
 
@@ -121,6 +131,7 @@ static int from_kernel(struct source *s, const char *policy, const char *profile
         if (policy && load_policy(policy, profiles, &s->estate, &ignored) < 0)
                 s->estate = NULL;
         s->routing = (struct routing){ look_in_kernel, NULL };
+        s->routed = true;
         return 0;
 }
 
@@ -154,7 +165,7 @@ int source_load(const char *from, const char *policy, const char *profiles, stru
 {
         struct stat st;
 
-        *ret = (struct source){};
+        *ret = (struct source){ .routing.look = look_nowhere };
         if (streq(from, "kernel"))
                 return from_kernel(ret, policy, profiles, reterr);
         if (stat(from, &st) == 0 && S_ISDIR(st.st_mode))

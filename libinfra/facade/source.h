@@ -11,7 +11,8 @@ struct source {
         struct ruleset *ruleset;
         infra_estate *estate;  /* of a policy; for the kernel the policy's, if there is one; else NULL */
         struct legacy legacy;  /* whose files spans point into */
-        struct routing routing; /* look NULL: not known */
+        struct routing routing;
+        bool routed;           /* whether routing knows anything */
 };
 
 void source_done(struct source *s);

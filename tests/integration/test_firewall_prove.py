@@ -216,7 +216,7 @@ def change(r, lines):
         head, port, tail = line.partition("--dport ")[0], line.split("--dport ")[1].split()[0], line.split("--dport ")[1].split(" ", 1)[1]
         lines[at] = f"{head}--dport {int(port) + 1} {tail}"
     elif kind == "prefix":
-        lines[at] = line.replace("/32", "/31", 1)
+        lines[at] = line.replace("/32", "/28", 1)  # reaches beyond the addresses that have rules
     elif kind == "verdict" and "FORWARD" in line:
         lines[at] = line.replace("-j DROP", "-j ACCEPT") if "-j DROP" in line else line.replace("-j ACCEPT", "-j DROP")
     elif kind == "order" and "-s 192.0.2." in line:

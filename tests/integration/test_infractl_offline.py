@@ -303,7 +303,7 @@ CASES = [
     ("infractl upgrade ", {"trixie"}),
     ("infractl plan rollback e", {"email"}),
     ("infractl firewall ", {"show", "diff", "apply", "confirm", "revert", "restore", "generations", "status", "boot",
-                            "ban", "unban", "bans", "doctor", "explain", "equal"}),
+                            "ban", "unban", "bans", "doctor", "explain", "matrix", "equal"}),
     ("infractl --local shell em", {"email"}),
 ]
 

@@ -14,7 +14,10 @@
 #include "base/fd.h"
 #include "base/str.h"
 
-enum { DEPTH_MAX = 16 }; /* NFT_JUMP_STACK_SIZE */
+enum {
+        DEPTH_MAX = 16,           /* NFT_JUMP_STACK_SIZE */
+        PRIORITY_TRACKING = -200, /* NF_IP_PRI_CONNTRACK */
+};
 
 /* How a chain ends for the chain that jumped there. */
 enum outcome { OUTCOME_ACCEPT, OUTCOME_STOP, OUTCOME_RETURN };
@@ -187,6 +190,22 @@ static const struct chain *next_chain(const struct table *t, unsigned hook, cons
         return best;
 }
 
+/* Before connection tracking nobody knows the connection: nft calls that invalid. */
+static enum outcome walk_base(struct way *w, const struct chain *c)
+{
+        bool early = (c->hook == NF_INET_PRE_ROUTING || c->hook == NF_INET_LOCAL_OUT) && c->priority < PRIORITY_TRACKING &&
+                     w->table == &w->ruleset->tables[0];
+        uint64_t state = field_number(FIELD_CT_STATE, w->p.fields[FIELD_CT_STATE]);
+        enum outcome o;
+
+        if (early)
+                packet_set_number(&w->p, FIELD_CT_STATE, STATE_BIT_INVALID);
+        o = walk(w, c);
+        if (early && field_number(FIELD_CT_STATE, w->p.fields[FIELD_CT_STATE]) != STATE_BIT_UNTRACKED)
+                packet_set_number(&w->p, FIELD_CT_STATE, state);
+        return o;
+}
+
 /* False: the packet ends here. */
 static bool pass(struct way *w, unsigned hook)
 {
@@ -196,7 +215,7 @@ static bool pass(struct way *w, unsigned hook)
 
                 if (streq(c->type, "nat") && !can_translate(w))
                         continue;
-                o = walk(w, c);
+                o = walk_base(w, c);
                 if (o == OUTCOME_STOP)
                         return false;
                 if (o == OUTCOME_RETURN && c->drops) {

@@ -38,7 +38,7 @@ struct infra_packet {
 
 /**
  * infra_firewall_explain: {"packet","comes_by","verdict":"accept|drop|reject|queue|unknown","path":"to-host|through|
- * from-host","after" (as it leaves, translated),"masqueraded":bool,"leaves_by","steps":[{"chain","rule","set","element",
+ * from-host","after" (as it leaves, translated),"masqueraded":bool,"nat":[what it is translated to],"leaves_by","steps":[{"chain","rule","set","element",
  * "says","where"}],"assumed":[...],"unknown" (why, or "")}. -EINVAL with the place in the text when it is no packet.
  */
 int infra_firewall_explain(const struct infra_packet *what, char **ret_json, infra_error **reterr);
@@ -50,6 +50,15 @@ int infra_firewall_explain(const struct infra_packet *what, char **ret_json, inf
  * answer rests on]}. @most differences at most, smallest description first; 0 = all.
  */
 int infra_firewall_equal(const char *a, const char *b, const char *profiles, unsigned most, char **ret_json, infra_error **reterr);
+
+/**
+ * infra_firewall_matrix: who may reach what. Each port of a cell was tried with a packet, so that this is what the ruleset
+ * does and not what the policy means. @in: source; @policy: whose names and zones are the rows and columns, when @in is the
+ * kernel. {"host","source","to":[{"name","kind":"host|container"}],"from":[{"name","kind":"any|zone|container|network",
+ * "cells":[[{"port","families":["ipv4","ipv6"],"partly":bool}]]}]}: a cell for each of "to", with the ports that get through
+ * and over which families of those both ends have ("partly": not all); null = the same container.
+ */
+int infra_firewall_matrix(const char *in, const char *policy, const char *profiles, char **ret_json, infra_error **reterr);
 
 /** What is imported, and what is said of the policy that comes of it. Strings may be NULL where a default is named. */
 struct infra_import {

@@ -221,6 +221,24 @@ static void test_translations(void **state)
         ruleset_free(b.r);
 }
 
+static void test_before_tracking(void **state)
+{
+        struct packet p = packet("203.0.113.7", "10.0.0.19", IPPROTO_TCP, 25, "eno1");
+        struct bench b = {};
+
+        (void)state;
+        place(&b, "raw", "filter", NF_INET_PRE_ROUTING, -300, false);
+        place(&b, "forward", "filter", NF_INET_FORWARD, 0, true);
+        say(&b, "raw", "ct state new drop");
+        say(&b, "raw", "tcp dport 26 notrack");
+        say(&b, "forward", "tcp dport 25 ct state new accept");
+        say(&b, "forward", "tcp dport 26 ct state untracked accept");
+        assert_way(b.r, &p, PATH_THROUGH, FATE_ACCEPT, PATH_THROUGH, NULL);
+        packet_set_number(&p, FIELD_DPORT, 26);
+        assert_way(b.r, &p, PATH_THROUGH, FATE_ACCEPT, PATH_THROUGH, NULL);
+        ruleset_free(b.r);
+}
+
 static void test_sets(void **state)
 {
         struct bench b = {};
@@ -273,7 +291,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_sample),       cmocka_unit_test(test_states), cmocka_unit_test(test_jumps),
                 cmocka_unit_test(test_marks_and_limits), cmocka_unit_test(test_translations), cmocka_unit_test(test_sets),
-                cmocka_unit_test(test_not_understood),
+                cmocka_unit_test(test_not_understood), cmocka_unit_test(test_before_tracking),
         };
 
         cmocka_set_message_output(CM_OUTPUT_TAP);

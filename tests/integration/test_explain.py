@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""infractl firewall explain and matrix on the policies of policies/examples. Needs no root and touches nothing of the machine."""
+
+import json
+import os
+import pathlib
+import subprocess
+import xml.dom.minidom
+
+import pytest
+
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("INFRA_BUILD", SOURCE / "build"))
+INFRACTL = BUILD / "infractl" / "infractl"
+EXAMPLES = SOURCE / "policies" / "examples"
+PROFILES = SOURCE / "policies" / "profiles"
+
+
+def infractl(*words, example="infra02"):
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("INFRA_")}
+    return subprocess.run([INFRACTL, "--policy", EXAMPLES / example, "--profiles", PROFILES, "firewall", *words],
+                          capture_output=True, text=True, env={**environment, "LC_ALL": "C.UTF-8"}, timeout=60)
+
+
+def explain(*words, example="infra02"):
+    done = infractl("explain", "--json", *words, example=example)
+    assert done.returncode in (0, 1), done.stderr
+    answer = json.loads(done.stdout)
+    assert (answer["verdict"] == "accept") == (done.returncode == 0)
+    return answer
+
+
+def test_public_address():
+    answer = explain("192.0.2.7 > 198.51.100.231:443/tcp")
+    assert answer["verdict"] == "accept" and answer["path"] == "through"
+    assert answer["nat"] == ["dnat to 10.0.0.17:443/tcp"]
+    assert answer["comes_by"] == "eno1" and answer["leaves_by"] == "br0"
+    assert answer["steps"][-2]["where"].startswith("containers/lists.yaml:")
+    assert answer["unknown"] == ""
+
+
+def test_names_and_people():
+    done = infractl("explain", "any", "to", "lists:443/tcp")
+    assert done.returncode == 0
+    assert done.stdout.startswith("accept: ")
+    assert "dnat to 10.0.0.17:443" in done.stdout
+    assert "containers/lists.yaml:12" in done.stdout
+
+
+@pytest.mark.parametrize("packet, verdict, path", [
+    ("any > lists:3306/tcp", "drop", "through"),
+    ("monitor > lists:5666/tcp", "accept", "switched"),
+    ("blog > lists:4433/tcp", "drop", "switched"),
+    ("lists > internet:25/tcp", "accept", "through"),
+    ("any > host:22/tcp", "accept", "to-host"),
+    ("any > host:23/tcp", "drop", "to-host"),
+    ("any > host icmp:8", "accept", "to-host"),
+    ("host > lists:22/tcp", "accept", "from-host"),
+])
+def test_verdicts(packet, verdict, path):
+    answer = explain(packet)
+    assert (answer["verdict"], answer["path"]) == (verdict, path), answer
+
+
+def test_source_translation():
+    answer = explain("lists > internet:25/tcp")
+    assert answer["nat"][0].startswith("snat to 198.51.100.231:")
+    assert answer["after"].startswith("198.51.100.231:")
+
+
+def test_ipv6():
+    answer = explain("2001:db8:ffff::7 > emailout:25/tcp", example="demo")
+    assert answer["verdict"] == "accept" and answer["nat"] == []
+    assert answer["after"].endswith("[2001:db8:616:162:2::239]:25/tcp")
+
+
+def test_public_port_and_redirection():
+    answer = explain("any > webstatic:80/tcp", example="demo")
+    assert answer["verdict"] == "accept"
+    assert answer["nat"] == ["dnat to 10.0.0.116:80/tcp"]
+    assert ":18080/tcp" in answer["packet"]
+
+
+def test_own_rules_and_limits():
+    assert explain("192.168.3.4 > mailer:25/tcp", "--from", "internet", example="complete")["verdict"] == "drop"
+    limited = explain("any > mailer:25/tcp", example="complete")
+    assert limited["verdict"] == "accept"
+    assert any("there is room" in line for line in limited["assumed"])
+
+
+def test_state_and_interface():
+    assert explain("any > lists:3306/tcp", "--connection", "established")["verdict"] == "accept"
+    assert explain("any > lists:443/tcp", "--connection", "invalid")["verdict"] == "drop"
+    assert explain("192.0.2.7 > lists:443/tcp", "--from", "intranet")["comes_by"] == "eno2"
+
+
+@pytest.mark.parametrize("packet, column, says", [
+    ("any > lists:70000/tcp", 13, "no port"),
+    ("any > lits:25/tcp", 7, "did you mean 'lists'"),
+    ("any lists:25/tcp", 5, "expected"),
+    ("any > lists:25", 7, "needs its protocol"),
+    ("any > lists:25/tpc", 16, "no protocol"),
+    ("192.0.2.7 > 2001:db8::7", 13, "IPv6"),
+    ("any > lists icmp:400", 18, "no type"),
+    ("any >", 6, "missing"),
+])
+def test_mistakes(packet, column, says):
+    done = infractl("explain", packet)
+    assert done.returncode == 2
+    assert f"column {column}:" in done.stderr and says in done.stderr, done.stderr
+
+
+def test_sources(tmp_path):
+    rules = tmp_path / "rules.v4"
+    rules.write_text("nothing of iptables\n")
+    done = infractl("explain", "192.0.2.7 > 10.0.0.1", "--in", str(rules))
+    assert done.returncode == 3 and "rules.v4:1:1:" in done.stderr
+    assert infractl("explain", "any > host", "--in", str(tmp_path / "none")).returncode == 5
+    assert explain("any > wiki:80/tcp", "--in", str(EXAMPLES / "demo"))["verdict"] == "accept"
+
+
+def test_words_keep_to_themselves():
+    assert "did you mean 'explain'" in infractl("explan", "any > host").stderr
+    assert infractl("show", "more").returncode == 2
+
+
+def matrix(*words, example="infra02"):
+    done = infractl("matrix", *words, example=example)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def ports(answer, origin, kind, to):
+    column = [item["name"] for item in answer["to"]].index(to)
+    row = next(row for row in answer["from"] if (row["name"], row["kind"]) == (origin, kind))
+    return {port["port"] for port in row["cells"][column]}
+
+
+def test_matrix_says_what_explain_says():
+    answer = json.loads(matrix("--json", example="demo"))
+    assert {"any", "zone", "container", "network"} == {row["kind"] for row in answer["from"]}
+    assert ports(answer, "any", "any", "emailout") == {"25/tcp"}
+    assert ports(answer, "monitor", "zone", "emailout") == {"22/tcp", "25/tcp"}
+    assert ports(answer, "any", "any", "infra02") == set()
+    assert answer["from"][-1]["name"] == "10.0.0.0/24"
+    for to, port in (("wiki", "80"), ("emailout", "22"), ("host", "22")):
+        column = "infra02" if to == "host" else to
+        got = explain(f"any > {to}:{port}/tcp", example="demo")["verdict"] == "accept"
+        assert got == (f"{port}/tcp" in ports(answer, "any", "any", column))
+
+
+def test_matrix_of_a_container_and_itself():
+    answer = json.loads(matrix("--format", "json"))
+    for row in answer["from"]:
+        for column, cell in zip(answer["to"], row["cells"], strict=True):
+            assert (cell is None) == (row["kind"] == "container" and column["kind"] == "container" and row["name"] == column["name"])
+
+
+def test_matrix_table():
+    text = matrix(example="demo")
+    assert text.splitlines()[0].split() == ["TO", "PORTS", "THAT", "GET", "THROUGH", "FROM"]
+    assert "25/tcp, 22/tcp" in text and "monitor (zone)" in text
+
+
+@pytest.mark.parametrize("example", ["demo", "infra02", "complete"])
+def test_matrix_drawings(example, tmp_path):
+    target = tmp_path / "matrix.svg"
+    assert matrix("--format", "svg", "--output", str(target), example=example) == ""
+    svg = xml.dom.minidom.parse(str(target)).documentElement
+    assert svg.tagName == "svg" and svg.getAttribute("role") == "img"
+    assert svg.getElementsByTagName("title") and not svg.getElementsByTagName("script")
+    html = matrix("--format", "html", example=example)
+    assert html.startswith("<!DOCTYPE html>") and html.count("<td") == html.count("</td>")
+    assert '<th scope="row">any' in html and "prefers-color-scheme:dark" in html
+    assert "<script" not in html and "http" not in html and "src=" not in html
+
+
+def test_matrix_mistakes(tmp_path):
+    assert infractl("matrix", "--format", "pdf").returncode == 2
+    assert infractl("matrix", "--output", str(tmp_path / "x")).returncode == 2
+    assert infractl("matrix", "--format", "svg", "--output", str(tmp_path / "no" / "x")).returncode == 1
