@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * New UDP flows as fast as they go: each packet from another port, and after all ports from another address. Usage:
+ * flood DESTINATION PORT SECONDS; prints how many were sent and in how many seconds.
+ */
+
+#include <arpa/inet.h>
+#include <netinet/ip.h>
+#include <netinet/udp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+enum { BATCH = 64, FIRST_PORT = 1024, PAYLOAD = 18 };
+
+struct packet {
+        struct iphdr ip;
+        struct udphdr udp;
+        char payload[PAYLOAD];
+} __attribute__((packed));
+
+static double now(void)
+{
+        struct timespec t;
+
+        clock_gettime(CLOCK_MONOTONIC, &t);
+        return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* The kernel fills the checksum of the IP header in; of UDP over IPv4 none is needed. */
+static void fill(struct packet *p, unsigned long number, in_addr_t to, unsigned port)
+{
+        unsigned long ports = 65536 - FIRST_PORT;
+
+        memset(p, 0, sizeof(*p));
+        p->ip.version = 4;
+        p->ip.ihl = 5;
+        p->ip.tot_len = htons(sizeof(*p));
+        p->ip.ttl = 64;
+        p->ip.protocol = IPPROTO_UDP;
+        p->ip.saddr = htonl(0xc6120000u + (unsigned)(number / ports)); /* 198.18.0.0/15, for benchmarks (RFC 2544) */
+        p->ip.daddr = to;
+        p->udp.source = htons((uint16_t)(FIRST_PORT + number % ports));
+        p->udp.dest = htons((uint16_t)port);
+        p->udp.len = htons(sizeof(*p) - sizeof(p->ip));
+}
+
+int main(int argc, char **argv)
+{
+        struct sockaddr_in to = { .sin_family = AF_INET };
+        static struct packet packets[BATCH];
+        struct mmsghdr messages[BATCH] = {};
+        struct iovec parts[BATCH];
+        unsigned long sent = 0;
+        double begin, end;
+        int fd = socket(AF_INET, SOCK_RAW, IPPROTO_RAW), n = 0;
+
+        if (argc != 4 || fd < 0 || inet_pton(AF_INET, argv[1], &to.sin_addr) != 1) {
+                fputs("usage: flood DESTINATION PORT SECONDS (as root)\n", stderr);
+                return 2;
+        }
+        for (int i = 0; i < BATCH; i++) {
+                parts[i] = (struct iovec){ &packets[i], sizeof(packets[i]) };
+                messages[i].msg_hdr = (struct msghdr){ .msg_name = &to, .msg_namelen = sizeof(to), .msg_iov = &parts[i], .msg_iovlen = 1 };
+        }
+        begin = now();
+        end = begin + atof(argv[3]);
+        while (now() < end && n >= 0) {
+                for (unsigned i = 0; i < BATCH; i++)
+                        fill(&packets[i], sent + i, to.sin_addr.s_addr, (unsigned)atoi(argv[2]));
+                n = sendmmsg(fd, messages, BATCH, 0);
+                sent += n > 0 ? (unsigned)n : 0;
+        }
+        printf("%lu %.4f\n", sent, now() - begin);
+        return n < 0;
+}
