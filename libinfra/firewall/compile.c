@@ -101,7 +101,7 @@ static int add_state_rules(struct chain *c)
         return 0;
 }
 
-static int add_bytes(struct table *t, const char *name, enum field f, const uint8_t *values, size_t n)
+int compile_bytes(struct table *t, const char *name, enum field f, const uint8_t *values, size_t n)
 {
         struct set *s = table_add_set(t, name, DATA_NONE, false, &f, 1);
 
@@ -117,9 +117,9 @@ static int add_bytes(struct table *t, const char *name, enum field f, const uint
 
 static int add_icmp_sets(struct table *t)
 {
-        int r = add_bytes(t, "icmp_types", FIELD_ICMP_TYPE, icmp_types, sizeof(icmp_types));
+        int r = compile_bytes(t, "icmp_types", FIELD_ICMP_TYPE, icmp_types, sizeof(icmp_types));
 
-        return r < 0 ? r : add_bytes(t, "icmpv6_types", FIELD_ICMPV6_TYPE, icmpv6_types, sizeof(icmpv6_types));
+        return r < 0 ? r : compile_bytes(t, "icmpv6_types", FIELD_ICMPV6_TYPE, icmpv6_types, sizeof(icmpv6_types));
 }
 
 int compile_icmp(struct table *t, struct chain *c)

@@ -17,6 +17,8 @@ struct match *match_state(struct rule *r, uint32_t bits);
 int compile_icmp(struct table *t, struct chain *c);
 int compile_fence_jumps(struct table *t, struct chain *c, const enum field *address, const char *to);
 
+/* A set of single bytes: types of ICMP. */
+int compile_bytes(struct table *t, const char *name, enum field f, const uint8_t *values, size_t n);
 /* Makes chain @name when it is missing. */
 struct chain *compile_chain(struct table *t, const char *name, const char *type, unsigned hook, int priority, bool drops);
 

@@ -21,29 +21,15 @@ static struct match *match_port(struct rule *r, enum field f, unsigned port)
         return match_value(r, f, bytes, sizeof(bytes));
 }
 
-static int add_set(struct table *t, const char *name, enum field f, const uint8_t *values, size_t n)
-{
-        struct set *s = table_add_set(t, name, DATA_NONE, false, &f, 1);
-
-        for (size_t i = 0; s && i < n; i++) {
-                struct element *x = ARRAY_ADD(s->elements, s->n_elements);
-
-                if (!x)
-                        return -ENOMEM;
-                x->key[0] = x->key_end[0] = values[i];
-        }
-        return s && set_sort(s) >= 0 ? 0 : -ENOMEM;
-}
-
 /* Errors and echo; neighbours, routers and who listens to a group: what IPv6 does not work without. */
 static int add_icmp_sets(struct table *t)
 {
         static const uint8_t types[] = { 3, 8, 11, 12 };
         static const uint8_t types6[] = { 1, 2, 3, 4, 128, 129, 130, 131, 132, 133, 134, 135, 136, 143 };
 
-        if (add_set(t, "icmp_types", FIELD_ICMP_TYPE, types, sizeof(types)) < 0)
+        if (compile_bytes(t, "icmp_types", FIELD_ICMP_TYPE, types, sizeof(types)) < 0)
                 return -ENOMEM;
-        return add_set(t, "icmpv6_types", FIELD_ICMPV6_TYPE, types6, sizeof(types6));
+        return compile_bytes(t, "icmpv6_types", FIELD_ICMPV6_TYPE, types6, sizeof(types6));
 }
 
 static int add_answers(struct table *t, struct chain *c)

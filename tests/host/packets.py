@@ -70,12 +70,16 @@ def read(data):
 
 
 class Namespace:
-    def __init__(self):
+    """A network namespace, kept by its descriptor alone: a new one, or the one of @descriptor."""
+
+    def __init__(self, descriptor=None):
         home = os.open("/proc/self/ns/net", os.O_RDONLY)
-        assert libc.unshare(CLONE_NEWNET) == 0
-        self.descriptor = os.open("/proc/self/ns/net", os.O_RDONLY)
-        assert libc.setns(home, CLONE_NEWNET) == 0
+        if descriptor is None:
+            assert libc.unshare(CLONE_NEWNET) == 0
+            descriptor = os.open("/proc/self/ns/net", os.O_RDONLY)
+            assert libc.setns(home, CLONE_NEWNET) == 0
         os.close(home)
+        self.descriptor = descriptor
         self.path = f"/proc/{os.getpid()}/fd/{self.descriptor}"
 
     @contextlib.contextmanager

@@ -2,7 +2,6 @@
 """What the compiled rules do to packets. Network namespaces stand for containers: no LXC, no daemon, real nftables."""
 
 import contextlib
-import ctypes
 import os
 import socket
 import threading
@@ -11,16 +10,15 @@ import time
 import pytest
 
 import infrahost
+import packets
 
 TOOL = infrahost.BUILD / "tests" / "integration" / "firewall-tool"
 PROFILES = infrahost.SOURCE / "policies" / "profiles"
-CLONE_NEWNET = 0x40000000
 DROPPED = 0.3  # seconds of silence that count as refused
 V6 = "2001:db8:616:162:2::"
 CLIENT, MONITOR, CLIENT6 = "203.0.113.7", "203.0.113.12", "2001:db8:7::7"
 HOST_PUBLIC, MAIL_PUBLIC = "198.51.100.2", "198.51.100.228"
 BRIDGE_CALLS = [f"/proc/sys/net/bridge/bridge-nf-call-{t}" for t in ("iptables", "ip6tables")]
-libc = ctypes.CDLL(None, use_errno=True)
 
 POLICY = {
     "host.yaml": """\
@@ -79,29 +77,12 @@ def write(path, text):
         f.write(text)
 
 
-class Machine:
-    """A network namespace, kept by its descriptor alone, and sockets in it."""
+class Machine(packets.Namespace):
+    """Sockets in a network namespace."""
 
     def __init__(self, descriptor=None):
-        home = os.open("/proc/self/ns/net", os.O_RDONLY)
-        if descriptor is None:
-            assert libc.unshare(CLONE_NEWNET) == 0
-            descriptor = os.open("/proc/self/ns/net", os.O_RDONLY)
-            assert libc.setns(home, CLONE_NEWNET) == 0
-        os.close(home)
-        self.descriptor = descriptor
-        self.path = f"/proc/{os.getpid()}/fd/{descriptor}"
+        super().__init__(descriptor)
         self.servers = {}
-
-    @contextlib.contextmanager
-    def inside(self):
-        home = os.open("/proc/self/ns/net", os.O_RDONLY)
-        assert libc.setns(self.descriptor, CLONE_NEWNET) == 0
-        try:
-            yield
-        finally:
-            assert libc.setns(home, CLONE_NEWNET) == 0
-            os.close(home)
 
     def ip(self, *arguments):
         infrahost.run("nsenter", f"--net={self.path}", "ip", *arguments)

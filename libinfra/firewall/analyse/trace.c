@@ -227,17 +227,23 @@ static bool pass(struct way *w, unsigned hook)
         return true;
 }
 
-/* Where routing sends it now. */
-static void route(struct way *w)
+/* Where routing would send it now; whether that is the host itself. */
+static bool look(const struct way *w, char ret_interface[static 16])
 {
         enum field to = w->p.family == AF_INET6 ? FIELD_IP6_DADDR : FIELD_IP_DADDR;
-        char interface[16] = "";
         bool local = false;
+
+        w->routing->look(w->routing, w->p.family, w->p.fields[to], ret_interface, &local);
+        return local;
+}
+
+static void route(struct way *w)
+{
+        char interface[16] = "";
 
         if (!w->routing)
                 return;
-        w->routing->look(w->routing, w->p.family, w->p.fields[to], interface, &local);
-        w->local = w->local || local;
+        w->local = look(w, interface) || w->local;
         if (!w->local && *interface)
                 packet_set_text(&w->p, FIELD_OIFNAME, interface);
 }
@@ -246,14 +252,10 @@ static void route(struct way *w)
 static void tell_type(struct way *w)
 {
         enum { TYPE_UNICAST = 1, TYPE_LOCAL = 2 };
-        enum field to = w->p.family == AF_INET6 ? FIELD_IP6_DADDR : FIELD_IP_DADDR;
         char interface[16] = "";
-        bool local = false;
 
-        if (!w->routing)
-                return;
-        w->routing->look(w->routing, w->p.family, w->p.fields[to], interface, &local);
-        packet_set_number(&w->p, FIELD_FIB_DADDR_TYPE, local ? TYPE_LOCAL : TYPE_UNICAST);
+        if (w->routing)
+                packet_set_number(&w->p, FIELD_FIB_DADDR_TYPE, look(w, interface) ? TYPE_LOCAL : TYPE_UNICAST);
 }
 
 static void remember_origin(struct packet *p)
