@@ -43,7 +43,7 @@ enum { BATCH_MESSAGE_MAX = 96 * 1024 };
 struct nlmsghdr *batch_open(struct batch *b, uint16_t type, uint16_t family, uint16_t flags, const struct message_origin *origin);
 void batch_close(struct batch *b, struct nlmsghdr *m);
 
-/* @want in the place of @have, which is what the kernel has (without chains: nothing). */
+/* @want in the place of @have, which is what the kernel has; NULL: it has no such table. */
 void batch_replace_table(struct batch *b, const struct table *have, const struct table *want);
 /* The parts: the table itself, a chain without its rules, a set without elements, the rules of a chain. */
 void batch_add_table(struct batch *b, const struct table *t);

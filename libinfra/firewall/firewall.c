@@ -59,11 +59,8 @@ static int load_once(struct firewall *f, const struct ruleset *wanted, infra_err
         if (r < 0)
                 return r;
         batch_begin(&b, generation);
-        for (size_t i = 0; i < RULESET_TABLES; i++) {
-                const struct table nothing = { .family = wanted->tables[i].family };
-
-                batch_replace_table(&b, have ? &have->tables[i] : &nothing, &wanted->tables[i]);
-        }
+        for (size_t i = 0; i < RULESET_TABLES; i++)
+                batch_replace_table(&b, have ? &have->tables[i] : NULL, &wanted->tables[i]);
         batch_end(&b);
         r = kernel_commit(f, &b, reterr);
         ruleset_free(have);

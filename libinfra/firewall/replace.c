@@ -126,17 +126,20 @@ static void batch_replace_set(struct batch *b, const struct table *have, const s
         }
 }
 
-void batch_replace_table(struct batch *b, const struct table *have, const struct table *want)
+void batch_replace_table(struct batch *b, const struct table *old, const struct table *want)
 {
+        static const struct table nothing;
+        const struct table *have = old ? old : &nothing;
         uint32_t first_id = want->family == NFPROTO_BRIDGE ? SET_IDS + 1 : 1;
 
         /* What somebody else made of the table, such as switching it off, only goes with the table itself. */
         bool whole = have->n_chains == 0 || have->unknown.n > 0;
 
-        if (whole)
-                batch_delete_table(b, want->family);
-        else
+        /* A table that is not there is not deleted to be sure: the kernel would wait a grace period for it. */
+        if (!whole)
                 batch_clear(b, have, want);
+        else if (old)
+                batch_delete_table(b, want->family);
         batch_add_table(b, want);
         for (size_t i = 0; i < want->n_chains; i++)
                 if (whole || !chain_stays(&want->chains[i], have))
