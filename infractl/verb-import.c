@@ -58,6 +58,7 @@ int verb_import(struct infractl *i)
         }
         r = infra_firewall_import(&what, diags, &text, &e);
         if (r == -EBADMSG && infra_diags_count(diags) > 0) {
+                infra_error_free(e);
                 infra_diags_print(diags, stderr);
                 fprintf(stderr, "\n%zu error%s: nothing is imported.\n", infra_diags_count(diags), infra_diags_count(diags) == 1 ? "" : "s");
                 return EXIT_POLICY;
