@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "firewall/fence.h"
 #include "firewall/firewall.h"
 
 static void add_lines(struct str *s, char sign, const char *where, const char *name, const char *text, const char *comment)
@@ -76,29 +77,46 @@ static void diff_sets(struct str *s, const struct table *have, const struct tabl
         }
 }
 
-static void texts_of(const struct chain *c, struct strlist *ret)
+static void texts_of(const struct chain *c, size_t first, struct strlist *ret)
 {
-        for (size_t i = 0; c && i < c->n_rules; i++) {
+        for (size_t i = first; c && i < c->n_rules; i++) {
                 _cleanup_free_ char *text = rule_text(&c->rules[i]);
 
                 strlist_add(ret, text ? text : "?");
         }
 }
 
-/* What is left between the common beginning and the common end. */
-static void diff_chain(struct str *s, const struct chain *have, const struct chain *want, const char *name)
+/* Closed fences are no difference. That they lead nowhere, because the jumps are gone, is one. */
+static size_t diff_fences(struct str *s, const struct table *have, const struct chain *c)
+{
+        int standing = fence_jumps_standing(have->family, c);
+        struct chain jumps = {};
+
+        if (standing == 0 && fence_is_closed(have) && fence_jumps(have->family, c->name, &jumps) >= 0) {
+                for (size_t i = 0; i < jumps.n_rules; i++) {
+                        _cleanup_free_ char *text = rule_text(&jumps.rules[i]);
+
+                        add_lines(s, '+', "chain", c->name, text ? text : "?", "a closed fence");
+                }
+        }
+        chain_done(&jumps);
+        return standing > 0 ? (size_t)standing : 0;
+}
+
+/* What is left between the common beginning, behind @skip rules that are of the moment, and the common end. */
+static void diff_chain(struct str *s, const struct chain *have, const struct chain *want, const char *name, size_t skip)
 {
         _cleanup_strlist_ struct strlist a = {}, b = {};
         size_t first = 0, last = 0;
 
-        texts_of(have, &a);
-        texts_of(want, &b);
+        texts_of(have, skip, &a);
+        texts_of(want, 0, &b);
         while (first < a.n && first < b.n && streq(a.items[first], b.items[first]))
                 first++;
         while (last < a.n - first && last < b.n - first && streq(a.items[a.n - 1 - last], b.items[b.n - 1 - last]))
                 last++;
         for (size_t i = first; i < a.n - last; i++)
-                add_lines(s, '-', "chain", name, a.items[i], have->rules[i].comment);
+                add_lines(s, '-', "chain", name, a.items[i], have->rules[skip + i].comment);
         for (size_t i = first; i < b.n - last; i++)
                 add_lines(s, '+', "chain", name, b.items[i], want->rules[i].comment);
 }
@@ -109,7 +127,7 @@ static void diff_chains(struct str *s, const struct table *have, const struct ta
                 const struct chain *c = &have->chains[i], *other = want ? table_chain(want, c->name) : NULL;
 
                 if (other && chain_same_hook(c, other))
-                        diff_chain(s, c, other, c->name);
+                        diff_chain(s, c, other, c->name, diff_fences(s, have, c));
                 else
                         add_whole(s, '-', c->drops ? "chain, policy drop," : "chain", c->name, c->n_rules, "rules");
         }
