@@ -11,8 +11,8 @@
 #include <string.h>
 
 #include "base/str.h"
-#include "firewall/fence.h"
 #include "firewall/firewall.h"
+#include "firewall/moment.h"
 
 static void add_lines(struct str *s, char sign, const char *where, const char *name, const char *text, const char *comment)
 {
@@ -86,20 +86,20 @@ static void texts_of(const struct chain *c, size_t first, struct strlist *ret)
         }
 }
 
-/* Closed fences are no difference. That they lead nowhere, because the jumps are gone, is one. */
-static size_t diff_fences(struct str *s, const struct table *have, const struct chain *c)
+/* Closed fences and bans are no difference. That nothing looks for them, because the rules are gone, is one. */
+static size_t diff_moment(struct str *s, const struct table *have, const struct chain *c)
 {
-        int standing = fence_jumps_standing(have->family, c);
-        struct chain jumps = {};
+        int standing = moment_standing(have->family, c);
+        struct chain rules = {};
 
-        if (standing == 0 && fence_is_closed(have) && fence_jumps(have->family, c->name, &jumps) >= 0) {
-                for (size_t i = 0; i < jumps.n_rules; i++) {
-                        _cleanup_free_ char *text = rule_text(&jumps.rules[i]);
+        if (standing == 0 && moment_wanted(have, c->name) && moment_rules(have->family, c->name, &rules) >= 0) {
+                for (size_t i = 0; i < rules.n_rules; i++) {
+                        _cleanup_free_ char *text = rule_text(&rules.rules[i]);
 
-                        add_lines(s, '+', "chain", c->name, text ? text : "?", "a closed fence");
+                        add_lines(s, '+', "chain", c->name, text ? text : "?", "of the moment");
                 }
         }
-        chain_done(&jumps);
+        chain_done(&rules);
         return standing > 0 ? (size_t)standing : 0;
 }
 
@@ -127,7 +127,7 @@ static void diff_chains(struct str *s, const struct table *have, const struct ta
                 const struct chain *c = &have->chains[i], *other = want ? table_chain(want, c->name) : NULL;
 
                 if (other && chain_same_hook(c, other))
-                        diff_chain(s, c, other, c->name, diff_fences(s, have, c));
+                        diff_chain(s, c, other, c->name, diff_moment(s, have, c));
                 else
                         add_whole(s, '-', c->drops ? "chain, policy drop," : "chain", c->name, c->n_rules, "rules");
         }

@@ -5,8 +5,6 @@
  * their chains from the first closed fence to the last. Both change in one batch.
  */
 
-#include "firewall/fence.h"
-
 #include <errno.h>
 #include <netinet/in.h>
 #include <linux/netfilter.h>
@@ -16,10 +14,11 @@
 #include "base/array.h"
 #include "base/str.h"
 #include "firewall/kernel.h"
+#include "firewall/moment.h"
 
 static const int table_families[RULESET_TABLES] = { NFPROTO_INET, NFPROTO_BRIDGE };
 static const char *const fence_sets[] = { "fenced4", "fenced6" };
-/* Where the jumps stand (fence-jump.c). */
+/* Where the jumps to the fences stand (moment.c). */
 static const char *const chains[RULESET_TABLES][2] = { { "forward", "input" }, { "containers" } };
 
 static void elements_done(struct set *s)
@@ -95,7 +94,7 @@ static int jumps_stand(struct firewall *f, infra_error **reterr)
                         continue;
                 r = kernel_read_rules(f, table_families[i / ELEMENTS(chains[0])], &c, &handles, reterr);
                 if (r >= 0)
-                        stand = fence_jumps_standing(table_families[i / ELEMENTS(chains[0])], &c);
+                        stand = moment_standing(table_families[i / ELEMENTS(chains[0])], &c);
                 c.name = NULL;
                 chain_done(&c);
         }
@@ -150,41 +149,6 @@ static int change_sets(struct firewall *f, struct batch *b, int family, const st
         return r;
 }
 
-static bool is_one_of(const struct rule *r, const struct chain *jumps)
-{
-        for (size_t i = 0; i < jumps->n_rules; i++) {
-                _cleanup_free_ char *one = rule_text(r), *other = rule_text(&jumps->rules[i]);
-
-                if (one && other && streq(one, other))
-                        return true;
-        }
-        return false;
-}
-
-/* The jumps of one chain, first in it when @closed, and otherwise nowhere. */
-static int change_jumps(struct firewall *f, struct batch *b, int family, const char *name, bool closed, infra_error **reterr)
-{
-        struct chain jumps = { .name = (char *)(uintptr_t)name }, have = { .name = (char *)(uintptr_t)name };
-        _cleanup_free_ uint64_t *handles = NULL;
-        int r = fence_jumps(family, name, &jumps) < 0 ? infra_error_oom(reterr) : 0, standing = 0;
-
-        if (r >= 0)
-                r = kernel_read_rules(f, family, &have, &handles, reterr);
-        if (r >= 0)
-                standing = fence_jumps_standing(family, &have);
-        if (r >= 0 && standing < 0)
-                r = infra_error_oom(reterr);
-        if (r >= 0 && closed && standing == 0)
-                batch_insert_rules(b, family, &jumps);
-        for (size_t i = 0; r >= 0 && !closed && i < have.n_rules; i++)
-                if (is_one_of(&have.rules[i], &jumps))
-                        batch_delete_rule(b, family, name, handles[i]);
-        jumps.name = have.name = NULL;
-        chain_done(&jumps);
-        chain_done(&have);
-        return r;
-}
-
 static int fence_once(struct firewall *f, const void *userdata, infra_error **reterr)
 {
         _cleanup_batch_ struct batch b = { .sequence = f->sequence };
@@ -199,7 +163,7 @@ static int fence_once(struct firewall *f, const void *userdata, infra_error **re
 
                 r = change_sets(f, &b, table_families[t], userdata, &closed, reterr);
                 for (size_t i = 0; r >= 0 && i < ELEMENTS(chains[t]) && chains[t][i]; i++)
-                        r = change_jumps(f, &b, table_families[t], chains[t][i], closed, reterr);
+                        r = moment_change(f, &b, table_families[t], chains[t][i], closed, reterr);
         }
         batch_end(&b);
         return r < 0 || b.n_origins == 0 ? r : kernel_commit(f, &b, reterr);

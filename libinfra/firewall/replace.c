@@ -8,8 +8,8 @@
  * rules and with its policy "drop", until the kernel has taken the whole batch in. Sets of the same shape stay
  * with the elements that do not change: a packet that is on its way through the old rules when the generation
  * changes would find a deleted set empty. Rules are all exchanged, which the kernel does at one moment. Sets
- * that are filled at run time (fences) are left as they are, and the jumps of closed fences stand first in their
- * chains again.
+ * that are filled at run time (fences) are left as they are, and the rules of the moment stand first in their chains
+ * again.
  */
 
 #include <stdlib.h>
@@ -20,7 +20,7 @@
 #include "base/array.h"
 #include "base/str.h"
 #include "firewall/batch.h"
-#include "firewall/fence.h"
+#include "firewall/moment.h"
 
 enum { SET_IDS = 1000000 }; /* of one table; ids are of the whole batch */
 
@@ -128,18 +128,6 @@ static void batch_replace_set(struct batch *b, const struct table *have, const s
         }
 }
 
-/* Somebody is fenced while the rules are exchanged. */
-static void batch_fence_jumps(struct batch *b, int family, const char *name)
-{
-        struct chain jumps = { .name = (char *)(uintptr_t)name };
-
-        if (fence_jumps(family, name, &jumps) < 0)
-                b->failed = true;
-        batch_add_rules(b, family, &jumps);
-        jumps.name = NULL;
-        chain_done(&jumps);
-}
-
 void batch_replace_table(struct batch *b, const struct table *old, const struct table *want)
 {
         static const struct table nothing;
@@ -147,7 +135,7 @@ void batch_replace_table(struct batch *b, const struct table *old, const struct 
         uint32_t first_id = want->family == NFPROTO_BRIDGE ? SET_IDS + 1 : 1;
 
         /* What somebody else made of the table, such as switching it off, only goes with the table itself. */
-        bool whole = have->n_chains == 0 || have->unknown.n > 0, closed = fence_is_closed(have) && table_set(want, "fenced4");
+        bool whole = have->n_chains == 0 || have->unknown.n > 0;
 
         /* A table that is not there is not deleted to be sure: the kernel would wait a grace period for it. */
         if (!whole)
@@ -161,8 +149,8 @@ void batch_replace_table(struct batch *b, const struct table *old, const struct 
         for (size_t i = 0; i < want->n_sets; i++)
                 batch_replace_set(b, have, want, &want->sets[i], first_id + (uint32_t)i, whole);
         for (size_t i = 0; i < want->n_chains; i++) {
-                if (closed)
-                        batch_fence_jumps(b, want->family, want->chains[i].name);
+                if (moment_wanted(have, want->chains[i].name) && moment_known(want, want->chains[i].name))
+                        batch_moment(b, want->family, want->chains[i].name);
                 batch_add_rules(b, want->family, &want->chains[i]);
         }
 }

@@ -8,7 +8,7 @@
 #include <linux/netfilter.h>
 
 #include "base/array.h"
-#include "firewall/fence.h"
+#include "firewall/moment.h"
 #include "sample.h"
 
 static void test_same(void **state)
@@ -91,7 +91,7 @@ static void test_fence_is_no_difference(void **state)
         for (size_t i = 0; i < have->tables[0].n_chains; i++) {
                 struct chain *c = &have->tables[0].chains[i], jumps = {};
 
-                assert_int_equal(fence_jumps(NFPROTO_INET, c->name, &jumps), 0);
+                assert_int_equal(moment_rules(NFPROTO_INET, c->name, &jumps), 0);
                 for (size_t k = 0; k < c->n_rules; k++)
                         *ARRAY_ADD(jumps.rules, jumps.n_rules) = c->rules[k];
                 free(c->rules);
@@ -100,7 +100,7 @@ static void test_fence_is_no_difference(void **state)
         }
         text = sample_diff(have, want);
         assert_string_equal(text, "");
-        assert_int_equal(fence_forget(have), 0);
+        assert_int_equal(moment_forget(have), 0);
         free(text);
         /* Somebody is in the set, and nothing leads to the fence. */
         text = sample_diff(have, want);

@@ -252,6 +252,28 @@ static void test_fence_stands_first_while_closed(void **state)
                 assert_first(first[i][0], first[i][2]);
 }
 
+/* Who is banned is asked for first, as long as somebody is; a load keeps both. */
+static void test_bans_stand_first_while_there_are_any(void **state)
+{
+        static const char chain[] = "inet infra raw_prerouting", banned[] = "ip saddr @banned4 drop", other[] = "zones.yaml";
+        struct address four = sample_address("203.0.113.7"), six = sample_address("2001:db8:7::/48");
+        struct fixture *f = fixture(state);
+
+        load(f, f->wanted);
+        assert_first(chain, other);
+        assert_int_equal(firewall_ban(f->firewall, NULL, &four, 0, NULL), 0);
+        assert_first(chain, banned);
+        assert_loaded(f, f->wanted);
+        load(f, f->wanted);
+        assert_first(chain, banned);
+        assert_int_equal(firewall_ban(f->firewall, "eno1", &six, 60000, NULL), 0);
+        assert_int_equal(firewall_unban(f->firewall, NULL, &four, NULL), 0);
+        assert_first(chain, banned);
+        assert_int_equal(firewall_unban(f->firewall, "eno1", &six, NULL), 0);
+        assert_first(chain, other);
+        assert_loaded(f, f->wanted);
+}
+
 /* A jump taken out by hand opens a fence: that is seen, it is not called closed, and closing it closes it. */
 static void test_fence_without_its_jumps(void **state)
 {
@@ -534,7 +556,14 @@ static void test_bans(void **state)
         assert_int_equal(count_bans(f), 2);
         assert_int_equal(firewall_ban(f->firewall, "eno1", &net, 60000, NULL), 0);
         assert_int_equal(firewall_ban(f->firewall, "eno1", &one, 60000, NULL), -EALREADY);
-        assert_int_equal(firewall_ban(f->firewall, NULL, &one, 60000, NULL), -EEXIST);
+        assert_int_equal(firewall_unban(f->firewall, NULL, &one, NULL), -EEXIST);
+        /* The address everywhere, its network at one interface: both hold, and each is lifted by itself. */
+        assert_int_equal(firewall_ban(f->firewall, NULL, &one, 60000, NULL), 0);
+        assert_int_equal(count_bans(f), 3);
+        /* nft itself must be able to say what there is. */
+        free(nft("list", "ruleset"));
+        assert_int_equal(firewall_unban(f->firewall, NULL, &one, NULL), 0);
+        assert_int_equal(count_bans(f), 2);
         /* No difference to the policy, and they outlive a load. */
         assert_loaded(f, f->wanted);
         load(f, f->wanted);
@@ -593,6 +622,7 @@ int main(void)
                 cmocka_unit_test(test_unload),
                 cmocka_unit_test(test_fence),
                 cmocka_unit_test(test_fence_stands_first_while_closed),
+                cmocka_unit_test(test_bans_stand_first_while_there_are_any),
                 cmocka_unit_test(test_fence_without_its_jumps),
                 cmocka_unit_test(test_fence_outlives_load),
                 cmocka_unit_test(test_fence_without_ruleset),
