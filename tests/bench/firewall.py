@@ -37,17 +37,17 @@ def addresses(internal):
     return f"2001:db8::{high}:{low}", f"198.51.{100 + int(high)}.{low}"
 
 
-def write_policy(where, n, protocol):
+def write_policy(where, n, protocol, translated=True):
     (where / "containers").mkdir(parents=True)
     (where / "host.yaml").write_text("host: bench\nrelease: bookworm\nbridge: { name: br0, ipv4: 10.0.0.1/16, ipv6: 2001:db8::1/80 }\n"
                                      "storage: { backend: dir, path: /var/lib/infra }\nservices:\n  - { port: 22/tcp, from: any, probe: none }\n")
-    (where / "zones.yaml").write_text("zones:\n  internet: { interface: eno1 }\n")
+    (where / "zones.yaml").write_text(f"zones:\n  internet: {{ interface: eno1{'' if translated else ', translate: none'} }}\n")
     for c in range(0, n, PER_CONTAINER):
         part = services(n)[c:c + PER_CONTAINER]
         name, (six, public) = f"c{c // PER_CONTAINER:04}", addresses(part[0][0])
         lines = "".join(f"  - {{ port: {port}/{protocol}, from: any, probe: none }}\n" for _, port in part)
         (where / "containers" / f"{name}.yaml").write_text(
-            f"container: {name}\nrelease: bookworm\naddresses: {{ internal: {part[0][0]}, ipv6: \"{six}\", internet: {public} }}\nservices:\n{lines}")
+            f"container: {name}\nrelease: bookworm\naddresses: {{ internal: {part[0][0]}, ipv6: \"{six}\"{f', internet: {public}' if translated else ''} }}\nservices:\n{lines}")
 
 
 FERM = """\
@@ -84,19 +84,25 @@ domain (ip ip6) table filter {
     }
     chain INPUT proto tcp dport ssh ACCEPT;
 }
-domain ip table nat chain POSTROUTING saddr 10.0.0.0/16 outerface br0 mod conntrack ctstate DNAT MASQUERADE;
 """
+SHARED = """\
+domain ip table nat chain POSTROUTING saddr 10.0.0.0/16 {
+    outerface br0 mod conntrack ctstate DNAT MASQUERADE;
+    outerface eno1 MASQUERADE;
+}"""
 
 
-def write_ferm(path, n, protocol):
+def write_ferm(path, n, protocol, translated=True):
     """The same policy in the words of ferm, with a variable for each container and a call for each service, as people write it."""
     lines = [FERM]
     for c in range(0, n, PER_CONTAINER):
         part = services(n)[c:c + PER_CONTAINER]
         name, (six, public) = f"$C{c // PER_CONTAINER:04}", addresses(part[0][0])
-        lines += [f"@def {name} = ({part[0][0]} {six});", f"&NAT({part[0][0]}, {public});"]
+        lines.append(f"@def {name} = ({part[0][0]} {six});")
+        if translated:
+            lines.append(f"&NAT({part[0][0]}, {public});")
         lines += [f"&SERVICE({name}, {protocol}, {port});" for _, port in part]
-    path.write_text("\n".join(lines) + "\ndomain ip table nat chain POSTROUTING saddr 10.0.0.0/16 outerface eno1 MASQUERADE;\n")
+    path.write_text("\n".join(lines + ([SHARED] if translated else [])) + "\n")
 
 
 def ferm_rules(conf):
@@ -110,10 +116,10 @@ def ferm_rules(conf):
     return {family: "\n".join(text) + "\n" for family, text in files.items()}
 
 
-def write_all(place, n, protocol, tools):
+def write_all(place, n, protocol, tools, translated=True):
     """The policy, ferm's configuration, its rules, and our ruleset in nft's words. That both are the same is proven where it takes no time."""
-    write_policy(place / "policy", n, protocol)
-    write_ferm(place / "ferm.conf", n, protocol)
+    write_policy(place / "policy", n, protocol, translated)
+    write_ferm(place / "ferm.conf", n, protocol, translated)
     for family, rules in ferm_rules(place / "ferm.conf").items():
         (place / f"rules.{family}").write_text(rules)
     text = subprocess.run([tools.firewall, "text", place / "policy", PROFILES], capture_output=True, text=True, check=True).stdout
@@ -173,7 +179,7 @@ def received(namespace):
     return int(lines[3].split()[1])
 
 
-def rate(flood, prepare, target, seconds):
+def rate(flood, sender, prepare, target, seconds):
     """Packets that arrive behind a fresh router in a second of one processor, whatever else the machine does meanwhile."""
     path = packets.Path()
     path.router.run("ip", "route", "replace", "10.0.0.0/16", "via", "10.255.0.2")
@@ -181,9 +187,9 @@ def rate(flood, prepare, target, seconds):
     path.router.run("ip", "route", "add", "blackhole", "198.18.0.0/15")
     path.router.run("sysctl", "-qw", "net.netfilter.nf_conntrack_udp_timeout=1")
     prepare(path.router)
-    path.client.run(flood, target[0], target[1], 0.2)
+    path.client.run(flood, "burst", target[0], target[1], 0.05)
     before = received(path.server)
-    _, _, worked = path.client.run(flood, target[0], target[1], seconds).stdout.split()
+    _, _, worked = path.client.run(flood, sender, target[0], target[1], seconds).stdout.split()
     time.sleep(0.1)
     arrived = received(path.server) - before
     path.close()
@@ -202,32 +208,46 @@ def translated(place):
     return "".join(parts)
 
 
-def bench_packets(tools, runs, seconds):
+def ways_through(place, tools, translates):
+    tracked = "table ip t { chain f { type filter hook forward priority 0; ct state new accept; }"
+    if translates:
+        tracked += "; chain p { type nat hook postrouting priority 100; }"
+    return {
+        "no firewall": lambda r: None,
+        "only connection tracking": lambda r: r.run("nft", tracked + "; }"),
+        "infra": lambda r: r.run(tools.firewall, "load", place / "policy", PROFILES),
+        "iptables, line by line": lambda r: load_legacy(r, place),
+        "nft, the same line by line": lambda r: r.run("nft", "-f", place / "lines.nft"),
+    }
+
+
+def measure_packets(tools, runs, sender, translates, seconds):
     flat = {}
     for n in (10, 1000, 10000):
         with tempfile.TemporaryDirectory() as place:
             place = pathlib.Path(place)
-            write_all(place, n, "udp", tools)
+            write_all(place, n, "udp", tools, translates)
             (place / "lines.nft").write_text(translated(place))
-            tracked = "table ip t { chain f { type filter hook forward priority 0; ct state new accept; }; chain p { type nat hook postrouting priority 100; }; }"
-            ways = {
-                "no firewall": lambda r: None,
-                "tracking and translation alone": lambda r: r.run("nft", tracked),
-                "infra": lambda r: r.run(tools.firewall, "load", place / "policy", PROFILES),
-                "iptables, line by line": lambda r: load_legacy(r, place),
-                "nft, the same line by line": lambda r: r.run("nft", "-f", place / "lines.nft"),
-            }
+            ways = ways_through(place, tools, translates)
             seen = {name: [] for name in ways}
             for _ in range(runs):
                 for name, prepare in ways.items():
-                    seen[name].append(rate(tools.flood, prepare, services(n)[-1], seconds) / 1000)
-            print(f"new flows through the last of {n} services    median      least       most")
-            for name, values in seen.items():
-                shown(name, values, "k/s")
-            ours = statistics.median(seen["infra"])
-            flat[n] = ours
-            print("  " + ", ".join(f"infra / {name} {ours / statistics.median(v):.2f}" for name, v in seen.items() if name != "infra"), flush=True)
+                    seen[name].append(rate(tools.flood, sender, prepare, services(n)[-1], seconds) / 1000)
+        print(f"through the last of {n} services        median      least       most")
+        for name, values in seen.items():
+            shown(name, values, "k/s")
+        ours = statistics.median(seen["infra"])
+        flat[n] = ours
+        print("  " + ", ".join(f"infra / {name} {ours / statistics.median(v):.2f}" for name, v in seen.items() if name != "infra"), flush=True)
     print(f"infra over N: least / most {min(flat.values()) / max(flat.values()):.2f}")
+
+
+def bench_packets(tools, runs, seconds):
+    for translates in (True, False):
+        for sender in ("burst", "sockets"):
+            print(f"\nnew flows, {'64 packets a call' if sender == 'burst' else 'a new socket for each'}; the policy "
+                  f"{'translates addresses' if translates else 'filters only'}")
+            measure_packets(tools, runs, sender, translates, seconds)
 
 
 class Tools:
@@ -240,7 +260,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["load", "packets"])
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=1.0)
+    parser.add_argument("--seconds", type=float, default=0.4)
     parser.add_argument("--build", type=pathlib.Path, default=pathlib.Path(os.environ.get("INFRA_BUILD", SOURCE / "build")))
     arguments = parser.parse_args()
     if os.geteuid() != 0:
