@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The firewall against its peers, in network namespaces of its own: loading a ruleset, and packets through it.
+"""The firewall against its peers, in network namespaces of its own: loading a ruleset, packets through it, questions about it.
 
-    tests/bench/firewall.py load|packets [--runs N] [--build DIR]
+    tests/bench/firewall.py load|packets|explain|equal [--runs N] [--build DIR]
 
 Needs root, nft, iptables and ferm. By hand, on a machine that does nothing else. What is compared is measured in one run,
 in turns; shown are median, least and most.
@@ -250,15 +250,56 @@ def bench_packets(tools, runs, seconds):
             measure_packets(tools, runs, sender, translates, seconds)
 
 
+def bench_explain(tools, runs):
+    """One question after the load, about the last service: what a thousand take more than one."""
+    n, routes = 10000, ["local=10.0.0.1", "br0=10.0.0.0/16", "eno1=0.0.0.0/0"]
+    with tempfile.TemporaryDirectory() as place:
+        place = pathlib.Path(place)
+        write_all(place, n, "tcp", tools)
+        address, port = services(n)[-1]
+        for source in ("policy", "rules.v4"):
+            taken = []
+            for _ in range(runs):
+                times = []
+                for count in (1, 1001):
+                    lines = "".join(f"eno1 6 192.0.2.7 {40000 + i} {address} {port}\n" for i in range(count))
+                    (place / "packets").write_text(lines)
+                    with open(place / "packets") as given:
+                        process = subprocess.Popen([tools.trace, place / source, PROFILES, *routes], stdin=given, stdout=subprocess.DEVNULL)
+                    _, status, usage = os.wait4(process.pid, 0)
+                    assert status == 0
+                    times.append(usage.ru_utime + usage.ru_stime)
+                taken.append(times[1] - times[0])
+            shown(f"explain in {source}, {n} services", taken, "ms")
+
+
+def bench_equal(tools, runs):
+    for n in (1000, 10000):
+        with tempfile.TemporaryDirectory() as place:
+            place = pathlib.Path(place)
+            write_all(place, n, "tcp", tools)
+            old = f"{place}/rules.v4+{place}/rules.v6"
+            for name, new in (("ferm's rules, policy", place / "policy"), ("ferm's rules, the same", old)):
+                taken, peak = [], 0
+                for _ in range(runs):
+                    begin = time.perf_counter()
+                    process = subprocess.Popen([tools.infractl, f"--profiles={PROFILES}", "firewall", "equal", old, new], stdout=subprocess.DEVNULL)
+                    _, status, usage = os.wait4(process.pid, 0)
+                    assert status == 0
+                    taken.append(time.perf_counter() - begin)
+                    peak = max(peak, usage.ru_maxrss)
+                shown(f"equal: {name}, {n}", taken, f"s  {peak // 1024} MB")
+
+
 class Tools:
     def __init__(self, build):
         self.firewall, self.flood = build / "tests/integration/firewall-tool", build / "tests/bench/flood"
-        self.infractl = build / "infractl/infractl"
+        self.infractl, self.trace = build / "infractl/infractl", build / "tests/integration/trace-tool"
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["load", "packets"])
+    parser.add_argument("what", choices=["load", "packets", "explain", "equal"])
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.4)
     parser.add_argument("--build", type=pathlib.Path, default=pathlib.Path(os.environ.get("INFRA_BUILD", SOURCE / "build")))
@@ -266,10 +307,11 @@ def main():
     if os.geteuid() != 0:
         parser.error("must be root (network namespaces)")
     print(f"kernel {os.uname().release}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.2f}, {arguments.runs} runs")
-    if arguments.what == "load":
-        bench_load(Tools(arguments.build), arguments.runs)
+    tools = Tools(arguments.build)
+    if arguments.what == "packets":
+        bench_packets(tools, arguments.runs, arguments.seconds)
     else:
-        bench_packets(Tools(arguments.build), arguments.runs, arguments.seconds)
+        {"load": bench_load, "explain": bench_explain, "equal": bench_equal}[arguments.what](tools, arguments.runs)
 
 
 if __name__ == "__main__":
