@@ -130,7 +130,7 @@ def usable(p):
     """Packets that routing itself refuses say nothing about rules."""
     source = ipaddress.ip_address(p[2])
     return not (str(source) in packets.LOCAL or source.is_multicast or source.is_loopback or str(source).endswith(".255") or
-                ipaddress.ip_address(p[4]).is_multicast or p[4].startswith("10.254.0.") or p[4].startswith("10.255.0.") and p[4] not in packets.LOCAL)
+                ipaddress.ip_address(p[4]).is_multicast or p[4].startswith(("10.253.0.", "10.254.0.", "10.255.0.")) and p[4] not in packets.LOCAL)
 
 
 def trace(source, sent):
