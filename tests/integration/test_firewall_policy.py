@@ -2,6 +2,7 @@
 """What firewall.yaml, limits, translations and bans do to packets in the kernel."""
 
 import json
+import shutil
 import subprocess
 
 import pytest
@@ -170,6 +171,17 @@ def test_what_the_host_may_open(path):
     seen = through(path, *(ask("198.51.100.1", to, port, UDP, interface="host") for to, port in (
         ("203.0.113.9", 123), ("203.0.113.9", 514), ("203.0.113.9", 515), ("203.0.113.10", 514), ("10.0.0.19", 4000))))
     assert [bool(a) for a in seen] == [True, True, False, False, True]
+
+
+def test_a_host_that_may_open_nothing(path, policy, tmp_path):
+    """An empty list is a list."""
+    shutil.copytree(policy, tmp_path / "silent")
+    host = tmp_path / "silent" / "host.yaml"
+    host.write_text(host.read_text().split("connects:")[0] + "connects: []\n")
+    path.router.run(TOOL, "load", tmp_path / "silent", PROFILES)
+    assert through(path, ask("198.51.100.1", "203.0.113.9", 123, UDP, interface="host"), ask("198.51.100.1", "203.0.113.9", 8, ICMP, 0, "host"),
+                   ask("198.51.100.1", "10.0.0.19", 25, interface="host")) == [
+        None, ("eno1", "198.51.100.1", "203.0.113.9", 8), ("br0", "198.51.100.1", "10.0.0.19", 25)]
 
 
 def test_a_ban_begins_at_once_and_ends(path, policy):
