@@ -94,6 +94,14 @@ def test_state_and_interface():
     assert explain("192.0.2.7 > lists:443/tcp", "--from", "intranet")["comes_by"] == "eno2"
 
 
+def test_the_way_out_that_is_said():
+    """Routes are more than a policy knows."""
+    assert explain("lists > 203.0.113.9:25/tcp")["leaves_by"] == "eno1"
+    answer = explain("lists > 203.0.113.9:25/tcp", "--to", "intranet")
+    assert answer["leaves_by"] == "eno2" and answer["verdict"] == "drop", answer
+    assert explain("host > 203.0.113.9:25/tcp", "--to", "eno2")["leaves_by"] == "eno2"
+
+
 @pytest.mark.parametrize("packet, column, says", [
     ("any > lists:70000/tcp", 13, "no port"),
     ("any > lits:25/tcp", 7, "did you mean 'lists'"),

@@ -284,6 +284,12 @@ static void remember_origin(struct packet *p)
                 memcpy(p->fields[pairs[i][0]], p->fields[pairs[i][1]], 16);
 }
 
+/* Whoever says where a packet leaves knows more than routing. */
+static bool is_said(const struct trace *t, enum path path)
+{
+        return (path == PATH_THROUGH || path == PATH_FROM_HOST) && *t->after.fields[FIELD_OIFNAME];
+}
+
 static void take_way(struct way *w, enum path path)
 {
         struct trace *t = w->trace;
@@ -303,7 +309,7 @@ static void take_way(struct way *w, enum path path)
                         return;
         }
         route(w);
-        if (path != PATH_TO_HOST && path != PATH_FROM_HOST && !*w->p.fields[FIELD_OIFNAME])
+        if (is_said(t, path) || (path == PATH_KIND_MAX && !*w->p.fields[FIELD_OIFNAME]))
                 memcpy(w->p.fields[FIELD_OIFNAME], t->after.fields[FIELD_OIFNAME], 16);
         tell_type(w);
         if (path == PATH_KIND_MAX)
