@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A router between three neighbours, all network namespaces: packets with any header, IPv4 and IPv6, are sent from one side or
+"""A router between neighbours, all network namespaces: packets with any header, IPv4 and IPv6, are sent from one side or
 by the router itself, and where they come out and with which addresses is seen on the other side, on the same side again, or
 by the router itself.
 
     internet  10.254.0.2 fd00:254::2 --- eno1 [router] br0  --- 10.255.0.2 fd00:255::2  containers
     intranet  10.253.0.2 fd00:253::2 --- eno2
+              10.252.0.2 fd00:252::2 --- other0
 
-10.0.0.0/24 and 2001:db8:616:162:2::/80 are behind br0, 172.16.2.0/24 and 2001:db8:172::/64 behind eno2, all else is behind
-eno1. Nobody answers by himself: every packet is the first of its connection, and answers are sent like other packets.
+10.0.0.0/24 and 2001:db8:616:162:2::/80 are behind br0, 172.16.2.0/24 and 2001:db8:172::/64 behind eno2, nothing behind other0,
+all else behind eno1. Nobody answers by himself: every packet is the first of its connection, and answers are sent like others.
 """
 
 import contextlib
 import ctypes
+import ipaddress
 import os
 import select
 import socket
@@ -21,13 +23,14 @@ import time
 
 CLONE_NEWNET = 0x40000000
 TCP, UDP, ICMP, ICMPV6 = 6, 17, 1, 58
-NEIGHBOURS = {"eno1": 254, "eno2": 253, "br0": 255}
+NEIGHBOURS = {"eno1": 254, "eno2": 253, "other0": 252, "br0": 255}
 OWN = {i: f"10.{n}.0.1" for i, n in NEIGHBOURS.items()}
 OWN6 = {i: f"fd00:{n}::1" for i, n in NEIGHBOURS.items()}
 LOCAL = [*OWN.values(), "10.0.0.1", "198.51.100.1"]
 LOCAL6 = [*OWN6.values(), "2001:db8:616:162:2::1", "2001:db8:198::1"]
-ROUTED = {"10.0.0.0/24": "br0", "10.255.0.0/30": "br0", "172.16.2.0/24": "eno2", "10.253.0.0/30": "eno2", "0.0.0.0/0": "eno1",
-          "2001:db8:616:162:2::/80": "br0", "fd00:255::/64": "br0", "2001:db8:172::/64": "eno2", "fd00:253::/64": "eno2", "::/0": "eno1"}
+ROUTED = {"10.0.0.0/24": "br0", "10.255.0.0/30": "br0", "172.16.2.0/24": "eno2", "10.253.0.0/30": "eno2", "10.252.0.0/30": "other0", "0.0.0.0/0": "eno1",
+          "2001:db8:616:162:2::/80": "br0", "fd00:255::/64": "br0", "2001:db8:172::/64": "eno2", "fd00:253::/64": "eno2", "fd00:252::/64": "other0",
+          "::/0": "eno1"}
 ROUTES = [f"local={a}" for a in LOCAL + LOCAL6] + [f"{interface}={net}" for net, interface in ROUTED.items()]
 MARK, ANSWER = b"infra-packet-", b"infra-answer-"
 ETHER, ETHER6, ETHER_ALL = 0x0800, 0x86dd, 0x0003
@@ -48,6 +51,11 @@ def checksum(data):
 
 def aton(address):
     return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
+
+
+def way_to(address):
+    """The interface that the router sends it by."""
+    return next(i for net, i in ROUTED.items() if (":" in net) == (":" in address) and ipaddress.ip_address(address) in ipaddress.ip_network(net))
 
 
 def transport(protocol, sport, dport, number, answer):
@@ -259,12 +267,14 @@ class Path:
         self.drain(seen)
 
     def observe(self, packets, answer=False):
-        """packets: (interface, protocol, source, sport, destination, dport). One answer each: None, or what came out."""
+        """packets: (interface, protocol, source, sport, destination, dport), or None for none; the interface "host" is the router
+        itself. One answer each: None, or what came out, as (interface or "host", source, sport, destination, dport)."""
         seen, processors = {}, os.sched_getaffinity(0)
         os.sched_setaffinity(0, {min(processors)})
         try:
-            for number, (interface, *rest) in enumerate(packets):
-                self.send(interface, packet(*rest, number, answer))
+            for number, one in enumerate(packets):
+                if one:
+                    self.send(one[0], packet(*one[1:], number, answer))
                 if number % AT_ONCE == AT_ONCE - 1:
                     self.settle(seen)
             self.settle(seen)
