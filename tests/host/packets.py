@@ -33,6 +33,7 @@ ROUTED = {"10.0.0.0/24": "br0", "10.255.0.0/30": "br0", "172.16.2.0/24": "eno2",
           "::/0": "eno1"}
 ROUTES = [f"local={a}" for a in LOCAL + LOCAL6] + [f"{interface}={net}" for net, interface in ROUTED.items()]
 MARK, ANSWER = b"infra-packet-", b"infra-answer-"
+TOO_BIG, MTU = {ICMP: (3, 4), ICMPV6: (2, 0)}, 1401  # nobody else's: the router says such things, too
 ETHER, ETHER6, ETHER_ALL = 0x0800, 0x86dd, 0x0003
 SENTINEL = 0x88b5  # for local experiments (IEEE 802): no firewall for IP sees it
 SOL_PACKET, PACKET_IGNORE_OUTGOING, SO_RCVBUFFORCE = 263, 23, 33
@@ -73,14 +74,32 @@ def packet(protocol, source, sport, destination, dport, number, answer=False):
     source, destination = aton(source), aton(destination)
     head, at, payload = transport(protocol, sport, dport, number, answer)
     pseudo = b"" if protocol == ICMP else source + destination + struct.pack("!II", len(head) + len(payload), protocol)
-    body = head[:at] + struct.pack("!H", checksum(pseudo + head + payload)) + head[at + 2:] + payload
+    return whole(protocol, source, destination, head[:at] + struct.pack("!H", checksum(pseudo + head + payload)) + head[at + 2:] + payload)
+
+
+def whole(protocol, source, destination, body):
     if len(source) == 16:
         return struct.pack("!IHBB", 6 << 28, len(body), protocol, 64) + source + destination + body
     ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(body), 0, 0, 64, protocol, 0, source, destination)
     return ip[:10] + struct.pack("!H", checksum(ip)) + ip[12:] + body
 
 
+def too_big(protocol, source, sport, destination, dport, number):
+    """What @destination says to @source about a packet that it got from there."""
+    about = packet(protocol, source, sport, destination, dport, number)
+    source, destination = aton(source), aton(destination)
+    if len(source) == 4:
+        head = struct.pack("!BBHHH", *TOO_BIG[ICMP], 0, 0, MTU)
+        return whole(ICMP, destination, source, head[:2] + struct.pack("!H", checksum(head + about)) + head[4:] + about)
+    head = struct.pack("!BBHI", *TOO_BIG[ICMPV6], 0, MTU)
+    pseudo = destination + source + struct.pack("!II", len(head) + len(about), ICMPV6)
+    return whole(ICMPV6, destination, source, head[:2] + struct.pack("!H", checksum(pseudo + head + about)) + head[4:] + about)
+
+
 def read_body(protocol, body, source, destination):
+    if TOO_BIG.get(protocol) == tuple(body[:2]) and struct.unpack("!I", body[4:8])[0] & 0xffff == MTU:
+        about = read(body[8:])
+        return about and (about[0], source, 0, destination, body[0], *about[1:])
     offset = {TCP: 20, UDP: 8, ICMP: 8, ICMPV6: 8}.get(protocol)
     mark = body[offset:offset + len(MARK)] if offset else b""
     # An echo that the router itself answers comes back with what it was asked.
@@ -94,7 +113,8 @@ def read_body(protocol, body, source, destination):
 
 
 def read(data):
-    """(number, source, sport, destination, dport) of one of ours; None for anything else."""
+    """(number, source, sport, destination, dport) of one of ours, of an error with the same of what it is about; None for anything
+    else."""
     if len(data) >= 48 and data[0] >> 4 == 6:
         return read_body(data[6], data[40:], socket.inet_ntop(socket.AF_INET6, data[8:24]), socket.inet_ntop(socket.AF_INET6, data[24:40]))
     if len(data) < 28 or data[0] >> 4 != 4:
@@ -269,12 +289,21 @@ class Path:
     def observe(self, packets, answer=False):
         """packets: (interface, protocol, source, sport, destination, dport), or None for none; the interface "host" is the router
         itself. One answer each: None, or what came out, as (interface or "host", source, sport, destination, dport)."""
+        return self.exchange([one and (one[0], packet(*one[1:], n, answer)) for n, one in enumerate(packets)])
+
+    def observe_errors(self, packets):
+        """The same with errors about @packets, each sent by who got it where it got it: (interface, protocol, source, sport,
+        destination, dport) as it came there."""
+        return self.exchange([one and (one[0], too_big(*one[1:], n)) for n, one in enumerate(packets)])
+
+    def exchange(self, packets):
+        """packets: (interface, bytes) or None."""
         seen, processors = {}, os.sched_getaffinity(0)
         os.sched_setaffinity(0, {min(processors)})
         try:
             for number, one in enumerate(packets):
                 if one:
-                    self.send(one[0], packet(*one[1:], number, answer))
+                    self.send(*one)
                 if number % AT_ONCE == AT_ONCE - 1:
                     self.settle(seen)
             self.settle(seen)

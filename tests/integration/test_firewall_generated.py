@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Random policies, and rules for iptables that mean the same, written from the manual (policy_oracle.py): `firewall equal`
 says so over all packets, and packets at their edges fare the same in the kernel with either, and as `explain` says. Answers
-come back translated, and what belongs to no connection gets nowhere. INFRA_LONG=1: ten times as many.
+and errors come back translated, and what belongs to no connection fares alike. INFRA_LONG=1: ten times as many.
 """
 
 import collections
@@ -68,11 +68,10 @@ class World:
     def answers(self, sent, fared):
         """Answers to all that came out. How many came back."""
         pairs = [ways.answer_to(p, a) for p, a in zip(sent, fared, strict=True)]
-        answers, wanted = [a for a, _ in pairs], [w for _, w in pairs]
+        answers = [a for a, _ in pairs]
         seen = {"by hand": self.old.observe(answers, True), "ours": self.new.observe(answers, True)}
-        if not self.g.only_rules:  # else answers pass, but for whom a rule refuses before it is known that they are answers
-            refused = "raw-prerouting" in self.g.firewall.get("rules", {})
-            seen["expected"] = [seen["by hand"][n] if a and a[0] == "eno1" and refused else w for n, (a, w) in enumerate(zip(answers, wanted, strict=True))]
+        if not self.g.only_rules:
+            seen["expected"] = self.expected(seen["by hand"], pairs)
         assert_same(seen, answers, f"{self.what}, answer")
         # Of what was not translated the trace is told that it is an answer.
         plain = [(n, a) for n, (a, p) in enumerate(zip(answers, sent, strict=True)) if a and p[0] != "host" and (a[4], a[2]) == (p[2], p[4])]
@@ -80,6 +79,20 @@ class World:
             traced = ways.trace(source, [a for _, a in plain], "established")
             assert_same({"ours": [seen["ours"][n] for n, _ in plain], f"trace of {source}": traced}, [a for _, a in plain], f"{self.what}, answer")
         return sum(a is not None for a in seen["ours"])
+
+    def errors(self, sent, fared):
+        """That a packet is too big is told to who sent it, about the packet that he sent."""
+        pairs = [ways.error_about(p, a) for p, a in zip(sent, fared, strict=True)]
+        seen = {"by hand": self.old.observe_errors([e for e, _ in pairs]), "ours": self.new.observe_errors([e for e, _ in pairs])}
+        if not self.g.only_rules:
+            seen["expected"] = self.expected(seen["by hand"], pairs)
+        assert_same(seen, sent, f"{self.what}, error")
+        return sum(a is not None for a in seen["ours"])
+
+    def expected(self, by_hand, pairs):
+        """Answers pass, but from whom a rule refuses before it is known that they are answers."""
+        refused = "raw-prerouting" in self.g.firewall.get("rules", {})
+        return [old if sent and sent[0] == "eno1" and refused else wanted for old, (sent, wanted) in zip(by_hand, pairs, strict=True)]
 
     def explained(self, sent, fared):
         """Some packets, and `infractl firewall explain` of what the kernel has, and of the policy."""
@@ -123,6 +136,7 @@ def test_generated_policies_fare_as_written_by_hand(routers, tmp_path):
         sent = w.g.packets(PER_SET)
         fared = w.fare(sent)
         happened.update(kinds(sent, fared))
+        happened["errors"] += w.errors(sent, fared)
         happened["answers"] += w.answers(sent, fared)
         w.explained(sent, fared)
         strays = w.g.strays(STRAYS)
@@ -131,5 +145,5 @@ def test_generated_policies_fare_as_written_by_hand(routers, tmp_path):
     print(f"{SETS} rule sets, {told} packets: {dict(happened)}")
     assert SETS >= (200 if LONG else 20) and told >= (10000 if LONG else 1000)
     wanted = {"IPv4", "IPv6", "accepted IPv4", "accepted IPv6", "dropped", "to the host", "from the host", "from the host, translated", "hairpin",
-              "destination translated", "destination and port translated", "masqueraded", "source translated", "answers", "strays that passed"}
+              "destination translated", "destination and port translated", "masqueraded", "source translated", "errors", "answers", "strays that passed"}
     assert wanted <= set(happened), wanted - set(happened)

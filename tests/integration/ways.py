@@ -63,6 +63,16 @@ def answer_to(p, came_out):
     return (where, protocol, d, dp, s, sp), (interface, to, dport, source, sport)
 
 
+def error_about(p, came_out):
+    """Packet @p as it came to somebody who cannot take it, and how what he says of it must come back."""
+    if not came_out or came_out[0] == "host":
+        return None, None
+    interface, protocol, source, sport, to, dport = p
+    interface = "host" if interface == "host" else packets.way_to(source)
+    kind = packets.TOO_BIG[packets.ICMPV6 if ":" in to else packets.ICMP][0]
+    return (came_out[0], protocol, *came_out[1:]), (interface, to, 0, source, kind, source, sport, to, dport)
+
+
 def end_text(address, port):
     return (f"[{address}]:{port}" if ":" in address else f"{address}:{port}") if port is not None else address
 
