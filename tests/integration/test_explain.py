@@ -4,6 +4,7 @@
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import xml.dom.minidom
 
@@ -125,6 +126,16 @@ def test_sources(tmp_path):
     assert done.returncode == 3 and "rules.v4:1:1:" in done.stderr
     assert infractl("explain", "any > host", "--in", str(tmp_path / "none")).returncode == 5
     assert explain("any > wiki:80/tcp", "--in", str(EXAMPLES / "demo"))["verdict"] == "accept"
+
+
+def test_zone_by_the_interface_of_a_member(tmp_path):
+    """Who is in a zone comes in where the member is that he belongs to."""
+    shutil.copytree(EXAMPLES / "demo", tmp_path / "demo")
+    zones, wiki = tmp_path / "demo" / "zones.yaml", tmp_path / "demo" / "containers" / "wiki.yaml"
+    zones.write_text(zones.read_text() + "  lan: { interface: eno7 }\n  staff: { members: [lan] }\n")
+    wiki.write_text(wiki.read_text().replace("services:\n", "services:\n  - { port: 9999/tcp, from: staff, probe: none }\n", 1))
+    answer = explain("staff > wiki:9999/tcp", "--in", str(tmp_path / "demo"))
+    assert (answer["comes_by"], answer["verdict"]) == ("eno7", "accept"), answer
 
 
 def test_words_keep_to_themselves():
