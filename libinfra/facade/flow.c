@@ -255,6 +255,7 @@ int flow_packet(const struct flow *f, const struct source *s, struct packet *p, 
         int family = family_of(f, e);
         struct address from, to;
         uint16_t port = f->to.port;
+        struct flow way = *f;
         const char *interface;
         char in[16] = "";
         bool local = false;
@@ -269,12 +270,15 @@ int flow_packet(const struct flow *f, const struct source *s, struct packet *p, 
                 snprintf(in, sizeof(in), "%s", interface);
         if (f->in)
                 snprintf(in, sizeof(in), "%s", f->in);
+        /* What is at the bridge may be switched. */
+        if (!f->out && f->to.kind == END_ZONE && in_zone(e, f->to.zone, family, &to, &interface, 0) && interface && !streq(interface, e->host.bridge))
+                way.out = interface;
         if (f->to.kind == END_CONTAINER && !local && !on_bridge(e, &from))
                 from_outside(f, e, in, &to, &port);
         packet_init(p, family);
         memcpy(p->fields[family == AF_INET ? FIELD_IP_SADDR : FIELD_IP6_SADDR], from.bytes, family == AF_INET ? 4 : 16);
         memcpy(p->fields[family == AF_INET ? FIELD_IP_DADDR : FIELD_IP6_DADDR], to.bytes, family == AF_INET ? 4 : 16);
         set_transport(f, port, p);
-        set_path(f, s, &from, &to, in, local, p, ret_path);
+        set_path(&way, s, &from, &to, in, local, p, ret_path);
         return 0;
 }

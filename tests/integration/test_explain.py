@@ -134,8 +134,13 @@ def test_zone_by_the_interface_of_a_member(tmp_path):
     zones, wiki = tmp_path / "demo" / "zones.yaml", tmp_path / "demo" / "containers" / "wiki.yaml"
     zones.write_text(zones.read_text() + "  lan: { interface: eno7 }\n  staff: { members: [lan] }\n")
     wiki.write_text(wiki.read_text().replace("services:\n", "services:\n  - { port: 9999/tcp, from: staff, probe: none }\n", 1))
+    wiki.write_text(wiki.read_text() + "connects:\n  - { to: lan, port: 9998/tcp }\n  - { to: staff, port: 9999/tcp }\n")
     answer = explain("staff > wiki:9999/tcp", "--in", str(tmp_path / "demo"))
     assert (answer["comes_by"], answer["verdict"]) == ("eno7", "accept"), answer
+    for packet in ("wiki > lan:9998/tcp", "wiki > staff:9999/tcp", "host > lan:9998/tcp"):
+        answer = explain(packet, "--in", str(tmp_path / "demo"))
+        assert (answer["leaves_by"], answer["verdict"]) == ("eno7", "accept"), answer
+    assert explain("wiki > internet:9998/tcp", "--in", str(tmp_path / "demo"))["verdict"] == "drop"
 
 
 def test_words_keep_to_themselves():
