@@ -4,6 +4,7 @@
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import xml.dom.minidom
 
@@ -94,6 +95,14 @@ def test_state_and_interface():
     assert explain("192.0.2.7 > lists:443/tcp", "--from", "intranet")["comes_by"] == "eno2"
 
 
+def test_the_way_out_that_is_said():
+    """Routes are more than a policy knows."""
+    assert explain("lists > 203.0.113.9:25/tcp")["leaves_by"] == "eno1"
+    answer = explain("lists > 203.0.113.9:25/tcp", "--to", "intranet")
+    assert answer["leaves_by"] == "eno2" and answer["verdict"] == "drop", answer
+    assert explain("host > 203.0.113.9:25/tcp", "--to", "eno2")["leaves_by"] == "eno2"
+
+
 @pytest.mark.parametrize("packet, column, says", [
     ("any > lists:70000/tcp", 13, "no port"),
     ("any > lits:25/tcp", 7, "did you mean 'lists'"),
@@ -117,6 +126,21 @@ def test_sources(tmp_path):
     assert done.returncode == 3 and "rules.v4:1:1:" in done.stderr
     assert infractl("explain", "any > host", "--in", str(tmp_path / "none")).returncode == 5
     assert explain("any > wiki:80/tcp", "--in", str(EXAMPLES / "demo"))["verdict"] == "accept"
+
+
+def test_zone_by_the_interface_of_a_member(tmp_path):
+    """Who is in a zone comes in where the member is that he belongs to."""
+    shutil.copytree(EXAMPLES / "demo", tmp_path / "demo")
+    zones, wiki = tmp_path / "demo" / "zones.yaml", tmp_path / "demo" / "containers" / "wiki.yaml"
+    zones.write_text(zones.read_text() + "  lan: { interface: eno7 }\n  staff: { members: [lan] }\n")
+    wiki.write_text(wiki.read_text().replace("services:\n", "services:\n  - { port: 9999/tcp, from: staff, probe: none }\n", 1))
+    wiki.write_text(wiki.read_text() + "connects:\n  - { to: lan, port: 9998/tcp }\n  - { to: staff, port: 9999/tcp }\n")
+    answer = explain("staff > wiki:9999/tcp", "--in", str(tmp_path / "demo"))
+    assert (answer["comes_by"], answer["verdict"]) == ("eno7", "accept"), answer
+    for packet in ("wiki > lan:9998/tcp", "wiki > staff:9999/tcp", "host > lan:9998/tcp"):
+        answer = explain(packet, "--in", str(tmp_path / "demo"))
+        assert (answer["leaves_by"], answer["verdict"]) == ("eno7", "accept"), answer
+    assert explain("wiki > internet:9998/tcp", "--in", str(tmp_path / "demo"))["verdict"] == "drop"
 
 
 def test_words_keep_to_themselves():
