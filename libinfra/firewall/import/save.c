@@ -5,7 +5,7 @@
  * rules. Quotes are iptables-restore's: only double ones, with a backslash before any character within.
  */
 
-#include "firewall/import/legacy.h"
+#include "firewall/import/translate.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -182,16 +182,6 @@ static bool is_blank(const char *s)
         return s[strspn(s, " \t")] == '\0';
 }
 
-static bool is_builtin(const char *name)
-{
-        static const char *const names[] = { "PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING" };
-
-        for (size_t i = 0; i < ELEMENTS(names); i++)
-                if (streq(name, names[i]))
-                        return true;
-        return false;
-}
-
 static struct legacy_chain *find_chain(const struct legacy_table *t, const char *name)
 {
         for (size_t i = 0; i < t->n_chains; i++)
@@ -207,8 +197,9 @@ static int set_policy(struct reader *r, struct legacy_chain *c, size_t at, size_
 
         if (!policy)
                 return -ENOMEM;
-        if (!is_builtin(c->name))
-                return streq(policy, "-") ? 0 : complain(r, at, length, "write '-'", "chain %s is not built in and has no policy", c->name);
+        if (!translate_builtin(r->table, c->name))
+                return streq(policy, "-") ? 0 : complain(r, at, length, "write '-'", "chain %s is not built in in table %s and has no policy", c->name,
+                                                         r->table->name);
         if (!streq(policy, "ACCEPT") && !streq(policy, "DROP") && !streq(policy, "-"))
                 return complain(r, at, length, NULL, "the policy of a chain is ACCEPT or DROP, not '%s'", policy);
         free(c->policy);
@@ -277,7 +268,7 @@ static int read_append(struct reader *r, size_t at)
         if (length == 0)
                 return complain(r, at, 1, NULL, "-A needs the name of a chain");
         c = find_chain(r->table, name);
-        if (!c && !is_builtin(name))
+        if (!c && !translate_builtin(r->table, name))
                 return complain(r, start, length, "a line like ':NAME - [0:0]' before makes it", "there is no chain '%s' in table %s", name,
                                 r->table->name);
         c = legacy_chain(r->table, name);
