@@ -221,6 +221,17 @@ static void read_field(struct space *s, fn one, enum field f, uint8_t value[stat
                 memcpy(value, wire, 16);
 }
 
+/* A limit holds; a header or a socket ("have ...") is there. */
+static void add_atom(struct str *to, const char *atom, bool set)
+{
+        const char *comma = to->length ? ", " : "";
+
+        if (startswith(atom, "have "))
+                str_add(to, "%sit does %s%s", comma, set ? "" : "not ", atom);
+        else
+                str_add(to, "%s%s %s", comma, atom, set ? "holds" : "does not hold");
+}
+
 void box_example(struct space *s, const struct box *b, struct packet *ret, struct str *ret_limits)
 {
         fn one = one_of(s, usual(s, b->packets));
@@ -239,6 +250,5 @@ void box_example(struct space *s, const struct box *b, struct packet *ret, struc
         for (size_t i = 0; i < s->n_atom_levels; i++)
                 if (!startswith(s->atoms.items[i], "type of ") &&
                     diagram_exists(&s->d, one, s->atom_levels[i], s->atom_levels[i] + 1, false) != one)
-                        str_add(ret_limits, "%s%s %s", ret_limits->length ? ", " : "", s->atoms.items[i],
-                                is_set(s, one, s->atom_levels[i]) ? "holds" : "does not hold");
+                        add_atom(ret_limits, s->atoms.items[i], is_set(s, one, s->atom_levels[i]));
 }

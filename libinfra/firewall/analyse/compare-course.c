@@ -110,21 +110,15 @@ static struct stage base_chain(struct course *c, unsigned table, const struct ch
         return (struct stage){ f, changes };
 }
 
-/* Before connections are looked up there is no state but "invalid", and nothing else of a connection. */
+/* Before connections are looked up there is no state but "invalid", and so nothing else of a connection. */
 static fn before_tracking(struct course *c, fn f)
 {
-        static const enum field of_connection[] = { FIELD_CT_STATUS, FIELD_CT_DIRECTION, FIELD_CT_MARK };
         struct space *s = c->space;
-        struct move moves[5 + 32 + 8 + 32];
-        fn open = end_unknown(s, "connection tracking, which comes later,");
-        size_t n = 0;
+        struct move moves[5];
 
-        for (uint32_t i = 0; i < 5; i++)
-                moves[n++] = (struct move){ s->base[FIELD_CT_STATE] + i, i == 3 };
-        for (size_t i = 0; i < ELEMENTS(of_connection); i++)
-                for (unsigned k = 0; k < s->bits[of_connection[i]]; k++)
-                        moves[n++] = (struct move){ s->base[of_connection[i]] + k, open };
-        return space_after(s, f, change_of(s, moves, n), CHANGE_NONE);
+        for (uint32_t i = 0; i < ELEMENTS(moves); i++)
+                moves[i] = (struct move){ s->base[FIELD_CT_STATE] + i, space_state(i) == STATE_BIT_INVALID };
+        return space_after(s, f, change_of(s, moves, ELEMENTS(moves)), CHANGE_NONE);
 }
 
 /* Where a packet has not been routed yet it has no interface to leave by. */

@@ -37,7 +37,9 @@ void course_done(struct course *c);
 /* Ends of all packets on that way, as the packet was when it came. */
 fn course_path(struct course *c, enum path path, enum aspect aspect);
 
-/* compare-match.c: packets for which all matches of the rule hold. */
+/* compare-match.c: packets that have the field at all: of a packet without a connection nothing of one is asked or set. */
+fn course_has(struct course *c, enum field f);
+/* Packets for which all matches of the rule hold. */
 fn course_matches(struct course *c, unsigned table, const struct rule *r);
 /* What the map says; where it says nothing, END_FALL. @leaf makes the leaf of an element. */
 typedef fn (*element_leaf)(struct course *c, unsigned table, const struct verdict *v, const struct set *s, const struct element *e);

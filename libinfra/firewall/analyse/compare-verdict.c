@@ -117,10 +117,22 @@ static uint32_t change_by(struct course *c, const struct statement *st)
         return st->kind == STATEMENT_SET ? set_change(c, st) : st->kind == STATEMENT_COPY ? copy_change(c, st) : untrack(c);
 }
 
+/* A mark of a connection that is not there is not set; a rule that would read it ends there. */
+static fn before_change(struct course *c, const struct statement *st, fn then)
+{
+        struct diagram *d = &c->space->d;
+        fn fall = end_leaf(c->space, END_FALL, 0, CHANGE_NONE), changed;
+        uint32_t change = change_by(c, st);
+
+        changed = space_after(c->space, then, change, change);
+        if (st->kind == STATEMENT_COPY)
+                changed = diagram_choose(d, course_has(c, st->fields[0]), changed, fall);
+        return st->kind == STATEMENT_NOTRACK ? changed : diagram_choose(d, course_has(c, st->field), changed, then);
+}
+
 static fn before_statement(struct course *c, const struct statement *st, fn then, bool *ret_changes)
 {
         fn fall = end_leaf(c->space, END_FALL, 0, CHANGE_NONE);
-        uint32_t change;
 
         switch (st->kind) {
         case STATEMENT_LIMIT: case STATEMENT_METER: case STATEMENT_CONNECTIONS: case STATEMENT_QUOTA: case STATEMENT_NUMGEN:
@@ -129,8 +141,7 @@ static fn before_statement(struct course *c, const struct statement *st, fn then
                 if (st->kind != STATEMENT_NOTRACK && space_width(c->space, st->field) == 0)
                         return fall;
                 *ret_changes = true;
-                change = change_by(c, st);
-                return space_after(c->space, then, change, change);
+                return before_change(c, st, then);
         default:
                 return then;
         }
