@@ -86,6 +86,13 @@ static const struct move *moved(const struct space *s, uint32_t change, uint32_t
         return n ? bsearch(&key, m, n, sizeof(*m), by_level) : NULL;
 }
 
+fn change_bit(struct space *s, uint32_t change, uint32_t level)
+{
+        const struct move *m = moved(s, change, level);
+
+        return m ? m->to : diagram_bit(&s->d, level);
+}
+
 uint32_t change_then(struct space *s, uint32_t first, uint32_t second)
 {
         size_t n_first, n_second, n = 0;

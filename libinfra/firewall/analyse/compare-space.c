@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <linux/if_ether.h>
 #include <linux/netfilter.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -125,6 +126,19 @@ uint32_t space_atom(struct space *s, const char *text, unsigned count)
         *level = s->levels;
         s->levels += count;
         return *level;
+}
+
+uint32_t space_routed(struct space *s, enum field f)
+{
+        char text[64];
+
+        snprintf(text, sizeof(text), "type of %s in routing", field_type(f)->text);
+        return space_atom(s, text, s->bits[f]);
+}
+
+uint32_t space_segment(struct space *s)
+{
+        return space_atom(s, "type of the way's largest segment", 1);
 }
 
 static fn constant(unsigned number, unsigned width, unsigned i)

@@ -77,6 +77,10 @@ void space_done(struct space *s);
 
 /* Levels of @count bits that stand for @text; new ones when it is the first time. */
 uint32_t space_atom(struct space *s, const char *text, unsigned count);
+/* Levels that only outcomes have: the field as it was when the packet was routed. */
+uint32_t space_routed(struct space *s, enum field f);
+/* And one that says that the largest segment is what the way allows at most. */
+uint32_t space_segment(struct space *s);
 /* The function that is bit @i of the field, first bit first. */
 fn space_bit(struct space *s, enum field f, unsigned i);
 unsigned space_width(const struct space *s, enum field f); /* bits; of names: of their number */
@@ -104,6 +108,8 @@ struct end end_of(const struct space *s, fn leaf);
 /* The change that @moves (any order, each level once) are. */
 uint32_t change_of(struct space *s, struct move *moves, size_t n);
 const struct move *change_moves(const struct space *s, uint32_t change, size_t *ret_n);
+/* What the bit at that level is after @change. */
+fn change_bit(struct space *s, uint32_t change, uint32_t level);
 /* First @first, then @second. */
 uint32_t change_then(struct space *s, uint32_t first, uint32_t second);
 
