@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fd.h"
 #include "base/str.h"
 #include "facade/flow.h"
 
@@ -31,14 +32,49 @@ static int set_state(struct flow *f, const char *state, infra_error **reterr)
         return infra_error_set(reterr, -EINVAL, "'%s' is none of new, established, related, invalid, untracked", state);
 }
 
+static bool is_known(const infra_estate *e, const char *interface)
+{
+        bool known = streq(interface, e->host.bridge) || streq(interface, "lo");
+
+        for (size_t i = 0; i < e->n_zones; i++)
+                known = known || (e->zones[i].interface && streq(e->zones[i].interface, interface));
+        return known;
+}
+
+static const char *near_zone(const infra_estate *e, const char *text)
+{
+        const char *names[256];
+        size_t n = 0;
+
+        if (!e || is_known(e, text))
+                return NULL;
+        for (size_t i = 0; i < e->n_zones && n < ELEMENTS(names); i++)
+                names[n++] = e->zones[i].name;
+        return str_nearest(text, names, n);
+}
+
+/* A mistyped zone must not pass for an interface without a word. */
+static int tell_strange(const struct source *s, const char *interface, struct trace *t)
+{
+        _cleanup_free_ char *text = NULL;
+
+        if (!interface || !s->estate || estate_zone(s->estate, interface) || is_known(s->estate, interface))
+                return 0;
+        text = path_join("%s is no zone, so it is taken for the name of an interface", interface);
+        return text ? strlist_add(&t->assumed, text) : -ENOMEM;
+}
+
 /* A zone's interface, or the interface itself. */
 static int set_interface(const struct source *s, const char *text, const char **ret, infra_error **reterr)
 {
         const struct zone *z = text && s->estate ? estate_zone(s->estate, text) : NULL;
+        const char *near = text && !z ? near_zone(s->estate, text) : NULL;
 
         *ret = z ? z->interface : text;
         if (z && !z->interface)
                 return infra_error_set(reterr, -EINVAL, "zone %s has no interface", text);
+        if (near)
+                return infra_error_set(reterr, -EINVAL, "'%s' is no zone; did you mean '%s'?", text, near);
         if (text && strlen(*ret) > 15)
                 return infra_error_set(reterr, -EINVAL, "'%s' is no zone and too long for an interface", text);
         return 0;
@@ -58,6 +94,7 @@ static int find_packet(const struct source *s, const struct infra_packet *what, 
                 r = set_interface(s, what->to, &f.out, reterr);
         if (r >= 0)
                 r = flow_packet(&f, s, ret, ret_path, reterr);
+        ret->follows = f.state == STATE_BIT_ESTABLISHED;
         if (r >= 0 && !s->routed)
                 *ret_path = f.out ? PATH_THROUGH : PATH_TO_HOST;
         return r;
@@ -105,7 +142,8 @@ INFRA_PUBLIC int infra_firewall_explain(const struct infra_packet *what, char **
                 r = find_packet(&s, what, &p, &path, reterr);
         if (r < 0)
                 return r;
-        if (trace_packet(s.ruleset, &p, path, s.routed ? &s.routing : NULL, &t) < 0)
+        if (trace_packet(s.ruleset, &p, path, s.routed ? &s.routing : NULL, &t) < 0 || tell_strange(&s, what->from, &t) < 0 ||
+            tell_strange(&s, what->to, &t) < 0)
                 return infra_error_oom(reterr);
         before = packet_text(&p);
         j = describe_trace(&t);

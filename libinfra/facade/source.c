@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "base/str.h"
@@ -57,6 +58,11 @@ static const struct zone *zone_outside(const infra_estate *e)
         return NULL;
 }
 
+static bool is_loopback(int family, const uint8_t *a)
+{
+        return family == AF_INET ? a[0] == 127 : memcmp(a, &in6addr_loopback, 16) == 0;
+}
+
 static void look_in_estate(const struct routing *r, int family, const uint8_t *to, char ret_interface[static 16], bool *ret_local)
 {
         const infra_estate *e = r->userdata;
@@ -66,8 +72,10 @@ static void look_in_estate(const struct routing *r, int family, const uint8_t *t
         const char *interface;
 
         memcpy(a.bytes, to, a.prefix / 8);
-        *ret_local = address_is_set(bridge) && address_equal(&a, &own);
-        if (address_is_set(bridge) && address_contains(bridge, &a)) {
+        *ret_local = is_loopback(family, to) || (address_is_set(bridge) && address_equal(&a, &own));
+        if (is_loopback(family, to)) {
+                interface = "lo";
+        } else if (address_is_set(bridge) && address_contains(bridge, &a)) {
                 interface = e->host.bridge;
         } else {
                 z = z ? z : zone_outside(e);
@@ -154,6 +162,9 @@ static int from_files(struct source *s, const char *from, infra_error **reterr)
 
         if (!diags || !unknown || !names)
                 return infra_error_oom(reterr);
+        /* A file may have a plus in its name. */
+        if (access(from, F_OK) == 0)
+                p = NULL, r = read_save(s, from, diags, reterr);
         for (char *name; r >= 0 && (name = strsep(&p, "+"));)
                 r = read_save(s, name, diags, reterr);
         if (r >= 0)
