@@ -80,7 +80,7 @@ static int set_interface(const struct source *s, const char *text, const char **
         return 0;
 }
 
-/* Files of iptables say nothing of routes: what has a way out is forwarded, all else is for the host. */
+/* Without routes: what has a way out is forwarded, all else is taken for the host's own. */
 static int find_packet(const struct source *s, const struct infra_packet *what, struct packet *ret, enum path *ret_path, infra_error **reterr)
 {
         struct flow f;
@@ -128,6 +128,30 @@ json_t *describe_trace(const struct trace *t)
                          assumed, "unknown", t->unknown ? t->unknown : "");
 }
 
+static bool was_translated(const struct trace *t)
+{
+        for (size_t i = 0; i < t->n_steps; i++)
+                if (t->steps[i].rule && (t->steps[i].rule->verdict.kind == VERDICT_DNAT || t->steps[i].rule->verdict.kind == VERDICT_DNAT_PORT))
+                        return true;
+        return false;
+}
+
+/* Where nothing is known of routes, a packet that gets another destination is forwarded, others are for the host; both is told. */
+static int follow(const struct source *s, const struct packet *p, enum path path, const char *to, struct trace *ret)
+{
+        static const char here[] = "nothing is known of routes (--policy DIR): taken for a packet to the host itself; --to says where it leaves";
+        static const char on[] = "nothing is known of routes (--policy DIR): forwarded, since it is translated; --to says by which interface";
+        int r = trace_packet(s->ruleset, p, path, s->routed ? &s->routing : NULL, ret);
+
+        if (r < 0 || s->routed || to)
+                return r;
+        if (!was_translated(ret))
+                return strlist_add(&ret->assumed, here);
+        trace_done(ret);
+        r = trace_packet(s->ruleset, p, PATH_THROUGH, NULL, ret);
+        return r < 0 ? r : strlist_add(&ret->assumed, on);
+}
+
 INFRA_PUBLIC int infra_firewall_explain(const struct infra_packet *what, char **ret_json, infra_error **reterr)
 {
         _cleanup_source_ struct source s = {};
@@ -142,7 +166,7 @@ INFRA_PUBLIC int infra_firewall_explain(const struct infra_packet *what, char **
                 r = find_packet(&s, what, &p, &path, reterr);
         if (r < 0)
                 return r;
-        if (trace_packet(s.ruleset, &p, path, s.routed ? &s.routing : NULL, &t) < 0 || tell_strange(&s, what->from, &t) < 0 ||
+        if (follow(&s, &p, path, what->to, &t) < 0 || tell_strange(&s, what->from, &t) < 0 ||
             tell_strange(&s, what->to, &t) < 0)
                 return infra_error_oom(reterr);
         before = packet_text(&p);

@@ -123,10 +123,18 @@ static int from_policy(struct source *s, const char *directory, const char *prof
         return firewall_compile(s->estate, &s->ruleset, reterr);
 }
 
+/* Names are a help; without a policy there are none. */
+static void use_names(struct source *s, const char *policy, const char *profiles)
+{
+        _cleanup_error_ infra_error *ignored = NULL;
+
+        if (policy && load_policy(policy, profiles, &s->estate, &ignored) < 0)
+                s->estate = NULL;
+}
+
 static int from_kernel(struct source *s, const char *policy, const char *profiles, infra_error **reterr)
 {
         _cleanup_firewall_ struct firewall *f = NULL;
-        _cleanup_error_ infra_error *ignored = NULL;
         int r = firewall_open(&f, reterr);
 
         if (r >= 0)
@@ -135,9 +143,7 @@ static int from_kernel(struct source *s, const char *policy, const char *profile
                 return r;
         if (!s->ruleset)
                 return infra_error_set(reterr, -ENOENT, "our ruleset is not loaded; `infractl apply` loads it");
-        /* Names are a help; without a policy there are none. */
-        if (policy && load_policy(policy, profiles, &s->estate, &ignored) < 0)
-                s->estate = NULL;
+        use_names(s, policy, profiles);
         s->routing = (struct routing){ look_in_kernel, NULL };
         s->routed = true;
         return 0;
@@ -153,7 +159,8 @@ static int read_save(struct source *s, const char *path, infra_diags *diags, inf
         return legacy_read_save(&s->legacy, path, text, 0, diags, reterr);
 }
 
-static int from_files(struct source *s, const char *from, infra_error **reterr)
+/* The rules themselves say nothing of names and routes; a policy of that host does. */
+static int from_files(struct source *s, const char *from, const char *policy, const char *profiles, infra_error **reterr)
 {
         _cleanup_diags_ infra_diags *diags = infra_diags_new(), *unknown = infra_diags_new();
         _cleanup_free_ char *names = strdup(from);
@@ -169,7 +176,13 @@ static int from_files(struct source *s, const char *from, infra_error **reterr)
                 r = read_save(s, name, diags, reterr);
         if (r >= 0)
                 r = legacy_translate(&s->legacy, true, &s->ruleset, unknown, reterr);
-        return r == -EBADMSG && diags->n > 0 ? first_mistake(diags, from, reterr) : r;
+        if (r < 0)
+                return r == -EBADMSG && diags->n > 0 ? first_mistake(diags, from, reterr) : r;
+        use_names(s, policy, profiles);
+        s->routed = s->estate;
+        if (s->estate)
+                s->routing = (struct routing){ look_in_estate, s->estate };
+        return 0;
 }
 
 int source_load(const char *from, const char *policy, const char *profiles, struct source *ret, infra_error **reterr)
@@ -181,5 +194,5 @@ int source_load(const char *from, const char *policy, const char *profiles, stru
                 return from_kernel(ret, policy, profiles, reterr);
         if (stat(from, &st) == 0 && S_ISDIR(st.st_mode))
                 return from_policy(ret, from, profiles, reterr);
-        return from_files(ret, from, reterr);
+        return from_files(ret, from, policy, profiles, reterr);
 }
