@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -82,7 +83,7 @@ static void look_in_estate(const struct routing *r, int family, const uint8_t *t
                 interface = z ? z->interface : "";
         }
         memset(ret_interface, 0, 16);
-        memcpy(ret_interface, interface, strnlen(interface, 15));
+        snprintf(ret_interface, 16, "%s", interface);
 }
 
 static void look_in_kernel(const struct routing *r, int family, const uint8_t *to, char ret_interface[static 16], bool *ret_local)

@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """infractl firewall explain and matrix on the policies of policies/examples. Needs no root and touches nothing of the machine."""
 
+import contextlib
 import json
 import os
 import pathlib
+import pty
+import shutil
 import subprocess
+import termios
 import xml.dom.minidom
 
 import pytest
@@ -279,6 +283,41 @@ def test_matrix_drawings(example, tmp_path):
     assert html.startswith("<!DOCTYPE html>") and html.count("<td") == html.count("</td>")
     assert '<th scope="row">any' in html and "prefers-color-scheme:dark" in html
     assert "<script" not in html and "http" not in html and "src=" not in html
+
+
+def test_long_names_have_room_in_the_drawing(tmp_path):
+    policy = tmp_path / "policy"
+    shutil.copytree(EXAMPLES / "infra02", policy)
+    name = "a-container-with-a-very-long-name"
+    (policy / "containers" / f"{name}.yaml").write_text(
+        f"container: {name}\nrelease: bookworm\naddresses: {{ internal: 10.0.0.251 }}\n"
+        "services:\n  - { port: 60000-61000/udp, from: monitor }\n")
+    svg = xml.dom.minidom.parseString(matrix("--format", "svg", example=policy)).documentElement
+    lines = sorted({int(line.getAttribute("x1")) for line in svg.getElementsByTagName("line") if line.getAttribute("x1") == line.getAttribute("x2")})
+    texts = [t for t in svg.getElementsByTagName("text") if int(t.getAttribute("y")) > 50]
+    assert any(t.firstChild.data == name for t in texts) and any(t.firstChild.data == "container" for t in texts)
+    for t in texts:
+        x = int(t.getAttribute("x"))
+        end = min((line for line in [*lines, int(svg.getAttribute("width"))] if line > x))
+        assert x + 8 * len(t.firstChild.data) <= end, t.firstChild.data
+
+
+def test_matrix_fits_a_console():
+    """Rows that are wider than a screen become blocks."""
+    leader, follower = pty.openpty()
+    termios.tcsetwinsize(follower, (24, 80))
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("INFRA_")}
+    with subprocess.Popen([INFRACTL, "--policy", EXAMPLES / "infra02", "--profiles", PROFILES, "firewall", "matrix"], stdout=follower,
+                          env={**environment, "TERM": "dumb", "LC_ALL": "C.UTF-8"}) as process:
+        os.close(follower)
+        text = b""
+        with contextlib.suppress(OSError):
+            while chunk := os.read(leader, 4096):
+                text += chunk
+    os.close(leader)
+    assert process.returncode == 0
+    lines = text.decode().splitlines()
+    assert max(map(len, lines)) <= 80 and "  any" in lines and "lists" in lines
 
 
 def test_matrix_mistakes(tmp_path):
