@@ -91,6 +91,23 @@ PAIRS = {
                      [f"filter INPUT -p tcp --dport {port} {METER} b -j ACCEPT" for port in (22, 23)] + ["filter INPUT -j DROP"]),
     "remembered longer": (DIFFERENT, [f"filter INPUT {METER} a --hashlimit-htable-expire 1000 -j ACCEPT", "filter INPUT -j DROP"],
                           [f"filter INPUT {METER} a --hashlimit-htable-expire 900000 -j ACCEPT", "filter INPUT -j DROP"]),
+    # Which address a range or an interface gives is not known, but it is the same for the same words.
+    "a rule behind a redirection": (EQUAL, ["nat PREROUTING -p tcp --dport 80 -j REDIRECT --to-ports 3128", "filter INPUT -d 10.0.0.1 -j DROP"],
+                                    ["nat PREROUTING -p tcp --dport 80 -j REDIRECT --to-ports 3128", "filter INPUT -d 10.0.0.1 -j DROP"]),
+    "another rule behind a redirection": (DIFFERENT, ["nat PREROUTING -p tcp -j REDIRECT --to-ports 3128", "filter INPUT -p tcp -d 10.0.0.1 -j DROP"],
+                                          ["nat PREROUTING -p tcp -j REDIRECT --to-ports 3128", "filter INPUT -p tcp -d 10.0.0.2 -j DROP"]),
+    "all of a range": (EQUAL, ["nat PREROUTING -d 192.0.2.1 -j DNAT --to-destination 10.0.0.1-10.0.0.6", "filter FORWARD ! -d 10.0.0.0/29 -j DROP"],
+                       ["nat PREROUTING -d 192.0.2.1 -j DNAT --to-destination 10.0.0.1-10.0.0.6", "filter FORWARD -m iprange ! --dst-range 10.0.0.0-10.0.0.7 -j DROP"]),
+    "less than a range": (DIFFERENT, ["nat PREROUTING -j DNAT --to-destination 10.0.0.1-10.0.0.6", "filter FORWARD -d 10.0.0.0/30 -m conntrack --ctstate DNAT -j DROP"],
+                          ["nat PREROUTING -j DNAT --to-destination 10.0.0.1-10.0.0.6", "filter FORWARD -d 10.0.0.0/29 -m conntrack --ctstate DNAT -j DROP"]),
+    "more than a range": (EQUAL, ["nat PREROUTING -j DNAT --to-destination 10.0.0.1-10.0.0.6", "filter FORWARD -d 10.0.0.0/28 -m conntrack --ctstate NEW -j DROP"],
+                          ["nat PREROUTING -j DNAT --to-destination 10.0.0.1-10.0.0.6", "filter FORWARD -d 10.0.0.0/29 -m conntrack --ctstate NEW -j DROP"]),
+    "a port of a range": (EQUAL, ["nat PREROUTING -p tcp -j DNAT --to-destination :8000-8009", "filter INPUT -p tcp --dport 8000:8010 -m conntrack --ctstate NEW -j DROP"],
+                          ["nat PREROUTING -p tcp -j DNAT --to-destination :8000-8009", "filter INPUT -p tcp --dport 8000:8009 -m conntrack --ctstate NEW -j DROP"]),
+    "another range": (DIFFERENT, ["nat POSTROUTING -j SNAT --to-source 10.0.0.1-10.0.0.6"], ["nat POSTROUTING -j SNAT --to-source 10.0.0.1-10.0.0.7"]),
+    "masquerading or not": (DIFFERENT, ["nat POSTROUTING -j MASQUERADE"], ["nat POSTROUTING -j SNAT --to-source 10.0.0.1"]),
+    "masquerading at random": (DIFFERENT, ["nat POSTROUTING -j MASQUERADE"], ["nat POSTROUTING -j MASQUERADE --random"]),
+    "redirection to another port": (DIFFERENT, ["nat PREROUTING -p tcp -j REDIRECT --to-ports 1"], ["nat PREROUTING -p tcp -j REDIRECT --to-ports 2"]),
     # The destination of a translated packet is another, and so may be of another type.
     "the type of what a packet is translated to": (
         DIFFERENT, ["nat PREROUTING -m addrtype --dst-type LOCAL -p tcp --dport 80 -j DNAT --to-destination 10.0.0.1",
@@ -112,6 +129,11 @@ def test_pair(tmp_path, name):
 def test_routing_is_told(tmp_path):
     result = equal(tmp_path, *PAIRS["a mark for routing what the host sends"][1:])
     assert "routed with meta mark 0x1" in result.stdout and "routed with meta mark as it came" in result.stdout
+
+
+def test_an_open_address_is_told(tmp_path):
+    result = equal(tmp_path, *PAIRS["another rule behind a redirection"][1:])
+    assert "if: the address of redirect is 10.0.0.1" in result.stdout and "new: accept, redirect port 3128" in result.stdout
 
 
 def test_segment_is_told(tmp_path):

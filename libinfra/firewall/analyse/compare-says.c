@@ -12,7 +12,7 @@
 #include "base/str.h"
 
 struct outcome_field {
-        fn open;       /* some bit is a leaf that says why it is not known */
+        const char *open; /* some bit is of a number that nobody knows: whose */
         bool partly;   /* some bits stay, or depend on what they were */
         bool changed;
         uint8_t wire[16];
@@ -41,10 +41,10 @@ static void look_at(struct space *s, uint32_t change, uint32_t base, unsigned wi
                         continue;
                 ret->changed = true;
                 seen++;
-                if (!diagram_is_leaf(&s->d, m[i].to))
+                if (!diagram_is_leaf(&s->d, m[i].to) && space_atom_at(s, s->d.nodes[m[i].to].level))
+                        ret->open = space_atom_at(s, s->d.nodes[m[i].to].level);
+                else if (!diagram_is_leaf(&s->d, m[i].to))
                         ret->partly = true;
-                else if (m[i].to > FN_TRUE)
-                        ret->open = m[i].to;
                 else if (m[i].to == FN_TRUE && bit < 128)
                         ret->wire[bit / 8] |= (uint8_t)(0x80u >> bit % 8);
                 if (bit < 128 && of_ones(s, m[i].to))
@@ -88,7 +88,9 @@ static void add_end_point(struct space *s, uint32_t change, enum field v4, enum 
         if (!a.changed && !p.changed)
                 return;
         if (a.open || p.open) {
-                str_add(to, ", %s", s->texts.items[end_of(s, a.open ? a.open : p.open).argument]);
+                str_add(to, ", %s", strstr(a.open ? a.open : p.open, " of ") + 4);
+                if (p.changed && !p.open)
+                        str_add(to, " port %u", (unsigned)p.wire[0] << 8 | p.wire[1]);
                 return;
         }
         str_add(to, ", %s ", word);

@@ -126,6 +126,11 @@ static fn *leaves_of(struct space *s, fn f, size_t *ret_n)
         return l.items;
 }
 
+static bool is_open(const struct space *s, fn bit)
+{
+        return !diagram_is_leaf(&s->d, bit) && space_atom_at(s, s->d.nodes[bit].level);
+}
+
 /* Packets that two changes make different: a translation to the address that is there already is none. */
 static fn change_differs(struct space *s, uint32_t a, uint32_t b)
 {
@@ -139,10 +144,10 @@ static fn change_differs(struct space *s, uint32_t a, uint32_t b)
                 for (size_t i = 0; i < n && r != FN_TRUE; i++) {
                         uint32_t level = change_moves(s, changes[k], &n)[i].level;
                         fn x = change_bit(s, a, level), y = change_bit(s, b, level);
-                        bool open = (diagram_is_leaf(&s->d, x) && x > FN_TRUE) || (diagram_is_leaf(&s->d, y) && y > FN_TRUE);
 
+                        /* Two numbers that nobody knows are not asked whether they happen to be the same. */
                         if (x != y)
-                                r = open ? FN_TRUE : diagram_or(&s->d, r, diagram_choose(&s->d, x, diagram_not(&s->d, y), y));
+                                r = is_open(s, x) || is_open(s, y) ? FN_TRUE : diagram_or(&s->d, r, diagram_choose(&s->d, x, diagram_not(&s->d, y), y));
                 }
         }
         return r;
@@ -248,6 +253,8 @@ static void compare_aspect(struct work *w, struct course *a, struct course *b, e
                         break;
                 }
                 where = diagram_and(&s->d, diagram_where(&s->d, pairs, leaves[i]), differs);
+                if (diagram_and(&s->d, where, s->possible) == FN_FALSE)
+                        continue;
                 if (where != FN_FALSE && add_draft(w, s, path, where, all, e.argument, e.change) < 0)
                         w->failed = true;
         }
