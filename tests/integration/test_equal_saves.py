@@ -108,6 +108,14 @@ PAIRS = {
     "masquerading or not": (DIFFERENT, ["nat POSTROUTING -j MASQUERADE"], ["nat POSTROUTING -j SNAT --to-source 10.0.0.1"]),
     "masquerading at random": (DIFFERENT, ["nat POSTROUTING -j MASQUERADE"], ["nat POSTROUTING -j MASQUERADE --random"]),
     "redirection to another port": (DIFFERENT, ["nat PREROUTING -p tcp -j REDIRECT --to-ports 1"], ["nat PREROUTING -p tcp -j REDIRECT --to-ports 2"]),
+    # What is translated counts as a state; a packet without a connection is not.
+    "not translated, back": (EQUAL, ["filter :x -", "filter x -m conntrack ! --ctstate DNAT -j RETURN", "filter x -j DROP", "filter INPUT -j x"],
+                             ["filter INPUT -m conntrack --ctstate DNAT -j DROP"]),
+    "neither new nor translated, on": (EQUAL, ["filter :x -", "filter :y -", "filter x -m conntrack ! --ctstate NEW,DNAT -g y", "filter x -j DROP",
+                                               "filter INPUT -j x"], ["filter INPUT -m conntrack --ctstate NEW,DNAT -j DROP"]),
+    "one of two and one of two others": (EQUAL, ["filter INPUT -m conntrack --ctstate NEW,DNAT -m conntrack --ctstate RELATED,SNAT -j DROP"],
+                                         ["filter :x -", "filter INPUT -m conntrack --ctstate NEW,DNAT -j x",
+                                          "filter x -m conntrack --ctstate RELATED,SNAT -j DROP"]),
     # The destination of a translated packet is another, and so may be of another type.
     "the type of what a packet is translated to": (
         DIFFERENT, ["nat PREROUTING -m addrtype --dst-type LOCAL -p tcp --dport 80 -j DNAT --to-destination 10.0.0.1",
