@@ -25,13 +25,16 @@ void source_done(struct source *s)
         legacy_done(&s->legacy);
 }
 
-/* The first mistake is the error; all of them are what `infractl check` is for. */
-static int first_mistake(const infra_diags *diags, const char *from, infra_error **reterr)
+/* The first mistake is the error; all of them are what `infractl check` is for. @directory: that files are told within, or NULL. */
+static int first_mistake(const infra_diags *diags, const char *directory, infra_error **reterr)
 {
         const struct diag *d = &diags->items[0];
+        char more[48] = "";
 
-        return infra_error_set(reterr, -EBADMSG, "%s: %s:%u:%u: %s%s", from, d->file, d->line, d->column, d->message,
-                               diags->n > 1 ? " (and more)" : "");
+        if (diags->n > 1)
+                snprintf(more, sizeof(more), " (and %zu more mistake%s)", diags->n - 1, diags->n == 2 ? "" : "s");
+        return infra_error_set(reterr, -EBADMSG, "%s%s%s:%u:%u: %s%s%s%s%s", directory ? directory : "", directory ? ": " : "", d->file, d->line,
+                               d->column, d->message, d->hint ? " (" : "", d->hint ? d->hint : "", d->hint ? ")" : "", more);
 }
 
 static const struct zone *zone_with(const infra_estate *e, int family, const uint8_t *to)
@@ -178,7 +181,7 @@ static int from_files(struct source *s, const char *from, const char *policy, co
         if (r >= 0)
                 r = legacy_translate(&s->legacy, true, &s->ruleset, unknown, reterr);
         if (r < 0)
-                return r == -EBADMSG && diags->n > 0 ? first_mistake(diags, from, reterr) : r;
+                return r == -EBADMSG && diags->n > 0 ? first_mistake(diags, NULL, reterr) : r;
         use_names(s, policy, profiles);
         s->routed = s->estate;
         if (s->estate)
