@@ -249,6 +249,14 @@ static void set_path(const struct flow *f, const struct source *s, const struct 
         }
 }
 
+static int no_address(const struct end *x, int family, infra_error **reterr)
+{
+        const char *name = x->kind == END_CONTAINER ? x->container->name : x->kind == END_ZONE ? x->zone->name : x->kind == END_HOST ? "the host" : "this end";
+
+        return infra_error_set(reterr, -EINVAL, "packet, column %zu: %s has no IPv%c address, and the other end needs one", x->column, name,
+                               family == AF_INET ? '4' : '6');
+}
+
 int flow_packet(const struct flow *f, const struct source *s, struct packet *p, enum path *ret_path, infra_error **reterr)
 {
         const infra_estate *e = s->estate;
@@ -261,8 +269,7 @@ int flow_packet(const struct flow *f, const struct source *s, struct packet *p, 
         bool local = false;
 
         if (!has_address(e, &f->from, family, &from) || !has_address(e, &f->to, family, &to))
-                return infra_error_set(reterr, -EINVAL, "packet, column %zu: there is no IPv%c address for this end",
-                                       has_address(e, &f->from, family, &from) ? f->to.column : f->from.column, family == AF_INET ? '4' : '6');
+                return no_address(has_address(e, &f->from, family, &from) ? &f->to : &f->from, family, reterr);
         if ((f->protocol == IPPROTO_ICMP && family != AF_INET) || (f->protocol == IPPROTO_ICMPV6 && family != AF_INET6))
                 return infra_error_set(reterr, -EINVAL, "packet, column %zu: this ICMP belongs to the other IP version", f->to.column);
         s->routing.look(&s->routing, family, from.bytes, in, &local);

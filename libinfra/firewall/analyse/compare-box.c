@@ -186,7 +186,7 @@ static fn usual(struct space *s, fn p)
                 uint64_t number;
         } numbers[] = { { FIELD_CT_STATE, STATE_BIT_NEW }, { FIELD_CT_STATE, STATE_BIT_ESTABLISHED }, { FIELD_CT_DIRECTION, 0 },
                         { FIELD_CT_STATUS, 0 }, { FIELD_L4PROTO, IPPROTO_TCP }, { FIELD_L4PROTO, IPPROTO_UDP },
-                        { FIELD_FIB_DADDR_TYPE, 1 }, { FIELD_DPORT, 80 }, { FIELD_SPORT, 40000 }, { FIELD_TCP_FLAGS, 2 }, { FIELD_TCP_FLAGS, 0x10 },
+                        { FIELD_FIB_DADDR_TYPE, 1 }, { FIELD_DPORT, 80 }, { FIELD_DPORT, 8080 }, { FIELD_DPORT, 22 }, { FIELD_SPORT, 40000 }, { FIELD_TCP_FLAGS, 2 }, { FIELD_TCP_FLAGS, 0x10 },
                         { FIELD_IP_TTL, 64 }, { FIELD_IP6_HOPLIMIT, 64 }, { FIELD_LENGTH, 60 }, { FIELD_TCP_MSS, 1460 }, { FIELD_FIB_SADDR_TYPE, 1 } };
 
         for (size_t i = 0; i < ELEMENTS(numbers); i++)
@@ -239,9 +239,38 @@ static void read_field(struct space *s, fn one, enum field f, uint8_t value[stat
                 memcpy(value, wire, 16);
 }
 
+/* A limit holds; a header or a socket ("have ...") is there; what nobody knows ("the address of ...") is a number. */
+static void add_atom(struct space *s, struct str *to, size_t i, fn one)
+{
+        const char *comma = to->length ? ", " : "", *atom = s->atoms.items[i];
+        uint32_t level = s->atom_levels[i], end = i + 1 < s->n_atom_levels ? s->atom_levels[i + 1] : s->levels;
+        uint8_t number[16] = {};
+        char text[INET6_ADDRSTRLEN];
+
+        for (unsigned k = 0; k < end - level && k < 128; k++)
+                number[k / 8] |= (uint8_t)(is_set(s, one, level + k) ? 0x80u >> k % 8 : 0);
+        if (startswith(atom, "have "))
+                str_add(to, "%sit does %s%s", comma, number[0] ? "" : "not ", atom);
+        else if (startswith(atom, "the address of "))
+                str_add(to, "%s%s is %s", comma, atom, inet_ntop(end - level == 32 ? AF_INET : AF_INET6, number, text, sizeof(text)));
+        else if (startswith(atom, "the port of "))
+                str_add(to, "%s%s is %u", comma, atom, (unsigned)number[0] << 8 | number[1]);
+        else
+                str_add(to, "%s%s %s", comma, atom, number[0] ? "holds" : "does not hold");
+}
+
+/* Whether it matters for the packets what the atom is. */
+static bool asks_atom(struct space *s, fn packets, size_t i)
+{
+        uint32_t end = i + 1 < s->n_atom_levels ? s->atom_levels[i + 1] : s->levels;
+
+        return !startswith(s->atoms.items[i], "type of ") && diagram_exists(&s->d, packets, s->atom_levels[i], end, false) != packets;
+}
+
 void packets_example(struct space *s, fn packets, struct packet *ret, struct str *ret_limits)
 {
-        fn one = one_of(s, usual(s, packets));
+        fn possible = diagram_and(&s->d, packets, s->possible);
+        fn one = one_of(s, usual(s, possible == FN_FALSE ? packets : possible));
         uint8_t protocol;
 
         *ret = (struct packet){ .family = s->family };
@@ -255,8 +284,6 @@ void packets_example(struct space *s, fn packets, struct packet *ret, struct str
                         ret->fields[f][0] = 0;
         }
         for (size_t i = 0; i < s->n_atom_levels; i++)
-                if (!startswith(s->atoms.items[i], "type of ") &&
-                    diagram_exists(&s->d, one, s->atom_levels[i], s->atom_levels[i] + 1, false) != one)
-                        str_add(ret_limits, "%s%s %s", ret_limits->length ? ", " : "", s->atoms.items[i],
-                                is_set(s, one, s->atom_levels[i]) ? "holds" : "does not hold");
+                if (asks_atom(s, packets, i))
+                        add_atom(s, ret_limits, i, one);
 }

@@ -126,15 +126,9 @@ static fn *leaves_of(struct space *s, fn f, size_t *ret_n)
         return l.items;
 }
 
-static fn bit_after(struct space *s, uint32_t change, uint32_t level)
+static bool is_open(const struct space *s, fn bit)
 {
-        size_t n;
-        const struct move *m = change_moves(s, change, &n);
-
-        for (size_t i = 0; i < n; i++)
-                if (m[i].level == level)
-                        return m[i].to;
-        return diagram_bit(&s->d, level);
+        return !diagram_is_leaf(&s->d, bit) && space_atom_at(s, s->d.nodes[bit].level);
 }
 
 /* Packets that two changes make different: a translation to the address that is there already is none. */
@@ -149,11 +143,11 @@ static fn change_differs(struct space *s, uint32_t a, uint32_t b)
                 change_moves(s, changes[k], &n);
                 for (size_t i = 0; i < n && r != FN_TRUE; i++) {
                         uint32_t level = change_moves(s, changes[k], &n)[i].level;
-                        fn x = bit_after(s, a, level), y = bit_after(s, b, level);
-                        bool open = (diagram_is_leaf(&s->d, x) && x > FN_TRUE) || (diagram_is_leaf(&s->d, y) && y > FN_TRUE);
+                        fn x = change_bit(s, a, level), y = change_bit(s, b, level);
 
+                        /* Two numbers that nobody knows are not asked whether they happen to be the same. */
                         if (x != y)
-                                r = open ? FN_TRUE : diagram_or(&s->d, r, diagram_choose(&s->d, x, diagram_not(&s->d, y), y));
+                                r = is_open(s, x) || is_open(s, y) ? FN_TRUE : diagram_or(&s->d, r, diagram_choose(&s->d, x, diagram_not(&s->d, y), y));
                 }
         }
         return r;
@@ -256,6 +250,8 @@ static void compare_aspect(struct work *w, struct course *a, struct course *b, e
                         break;
                 }
                 where = diagram_and(&s->d, diagram_where(&s->d, pairs, leaves[i]), differs);
+                if (diagram_and(&s->d, where, s->possible) == FN_FALSE)
+                        continue;
                 if (where != FN_FALSE && add_draft(w, s, path, where, all, e.argument, e.change) < 0)
                         w->failed = true;
         }
@@ -269,7 +265,7 @@ static bool has_chains(const struct ruleset *r, size_t table)
 
 static int compare_family(struct work *w, int family, const struct names *names, size_t memory)
 {
-        bool bridge = has_chains(w->a, 1) && has_chains(w->b, 1);
+        bool bridge = has_chains(w->a, 1) && has_chains(w->b, 1), before = false, behind = false;
         struct space s;
         struct course a = {}, b = {};
         int r = space_init(&s, family, names, memory);
@@ -277,6 +273,9 @@ static int compare_family(struct work *w, int family, const struct names *names,
         r = r < 0 ? r : course_init(&a, &s, w->a, &w->ret->assumed);
         r = r < 0 ? r : course_init(&b, &s, w->b, &w->ret->assumed);
         a.fib_later = b.fib_later = a.fib_later || b.fib_later;
+        course_marks(w->a, &before, &behind);
+        course_marks(w->b, &before, &behind);
+        a.routed = b.routed = before && behind;
         for (enum path p = 0; r >= 0 && p <= PATH_SWITCHED && !s.d.failed && !s.failed; p++) {
                 if (p == PATH_SWITCHED ? !bridge : family == AF_UNSPEC)
                         continue;

@@ -83,7 +83,9 @@ static char *translated(const struct way *w, const struct verdict *v)
 
 static bool can_translate(const struct way *w)
 {
-        return !w->bound && (field_number(FIELD_CT_STATE, w->p.fields[FIELD_CT_STATE]) & (STATE_BIT_NEW | STATE_BIT_RELATED));
+        uint64_t states = STATE_BIT_NEW | STATE_BIT_RELATED | (w->p.follows ? STATE_BIT_ESTABLISHED : 0);
+
+        return !w->bound && (field_number(FIELD_CT_STATE, w->p.fields[FIELD_CT_STATE]) & states);
 }
 
 static enum outcome translate(struct way *w, const struct chain *c, const struct rule *r)
@@ -100,6 +102,8 @@ static enum outcome translate(struct way *w, const struct chain *c, const struct
         }
         if (r->verdict.to.family && memcmp(r->verdict.to.first, r->verdict.to.last, 16) != 0 && !r->verdict.to.netmap)
                 way_assume(w, r, "of a range of addresses the first is taken");
+        if (field_number(FIELD_CT_STATE, w->p.fields[FIELD_CT_STATE]) & STATE_BIT_ESTABLISHED)
+                way_assume(w, r, "the connection was translated as this packet would be now, were it the first");
         way_translate(w, &r->verdict, e);
         note(w, c, r, e, s, translated(w, &r->verdict));
         return OUTCOME_ACCEPT;
