@@ -150,6 +150,14 @@ def test_icmp(words, packet):
     assert explain(words)["packet"].endswith(" " + packet)
 
 
+def test_the_way_out_that_is_said():
+    """Routes are more than a policy knows."""
+    assert explain("lists > 203.0.113.9:25/tcp")["leaves_by"] == "eno1"
+    answer = explain("lists > 203.0.113.9:25/tcp", "--to", "intranet")
+    assert answer["leaves_by"] == "eno2" and answer["verdict"] == "drop", answer
+    assert explain("host > 203.0.113.9:25/tcp", "--to", "eno2")["leaves_by"] == "eno2"
+
+
 @pytest.mark.parametrize("packet, column, says", [
     ("any", 4, "a shell takes > for itself"),
     ("any > lists", 12, "which protocol?"),
@@ -227,6 +235,21 @@ def test_saved_rules_with_the_names_of_a_policy(tmp_path):
     assert (done.returncode, answer["after"]) == (0, "192.0.2.7:40000 > 10.0.0.17:8080/tcp")
     assert (answer["comes_by"], answer["leaves_by"], answer["assumed"]) == ("eno1", "br0", [])
     assert "80/tcp" in ports(json.loads(matrix("--json", "--in", str(tmp_path / "rules.v4"))), "any", "any", "lists")
+
+
+def test_zone_by_the_interface_of_a_member(tmp_path):
+    """Who is in a zone comes in where the member is that he belongs to."""
+    shutil.copytree(EXAMPLES / "demo", tmp_path / "demo")
+    zones, wiki = tmp_path / "demo" / "zones.yaml", tmp_path / "demo" / "containers" / "wiki.yaml"
+    zones.write_text(zones.read_text() + "  lan: { interface: eno7 }\n  staff: { members: [lan] }\n")
+    wiki.write_text(wiki.read_text().replace("services:\n", "services:\n  - { port: 9999/tcp, from: staff, probe: none }\n", 1))
+    wiki.write_text(wiki.read_text() + "connects:\n  - { to: lan, port: 9998/tcp }\n  - { to: staff, port: 9999/tcp }\n")
+    answer = explain("staff > wiki:9999/tcp", "--in", str(tmp_path / "demo"))
+    assert (answer["comes_by"], answer["verdict"]) == ("eno7", "accept"), answer
+    for packet in ("wiki > lan:9998/tcp", "wiki > staff:9999/tcp", "host > lan:9998/tcp"):
+        answer = explain(packet, "--in", str(tmp_path / "demo"))
+        assert (answer["leaves_by"], answer["verdict"]) == ("eno7", "accept"), answer
+    assert explain("wiki > internet:9998/tcp", "--in", str(tmp_path / "demo"))["verdict"] == "drop"
 
 
 def test_words_keep_to_themselves():

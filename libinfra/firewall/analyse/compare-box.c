@@ -109,7 +109,7 @@ static bool is_icmp(struct space *s, const struct box *b)
 {
         uint8_t protocol[16] = { s->family == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6 };
 
-        return b->parts[FIELD_L4PROTO] == space_range(s, FIELD_L4PROTO, protocol, protocol);
+        return b->parts[FIELD_L4PROTO] == space_range(s, FIELD_L4PROTO, protocol, protocol, FN_TRUE, FN_FALSE);
 }
 
 void box_describe(struct space *s, const struct box *b, struct str *to)
@@ -138,12 +138,17 @@ void box_describe(struct space *s, const struct box *b, struct str *to)
         }
 }
 
-/* The packets among @packets that have the value, or all when none has. */
-static fn prefer(struct space *s, fn packets, enum field f, const uint8_t *value)
+/* The packets among @packets that have one of the values, or all when none has. */
+static fn prefer_range(struct space *s, fn packets, enum field f, const uint8_t *first, const uint8_t *last)
 {
-        fn some = s->bits[f] || field_is_name(f) ? diagram_and(&s->d, packets, space_range(s, f, value, value)) : FN_FALSE;
+        fn some = s->bits[f] || field_is_name(f) ? diagram_and(&s->d, packets, space_range(s, f, first, last, FN_TRUE, FN_FALSE)) : FN_FALSE;
 
         return some == FN_FALSE ? packets : some;
+}
+
+static fn prefer(struct space *s, fn packets, enum field f, const uint8_t *value)
+{
+        return prefer_range(s, packets, f, value, value);
 }
 
 static fn prefer_number(struct space *s, fn packets, enum field f, uint64_t number)
@@ -161,6 +166,18 @@ static fn prefer_address(struct space *s, fn packets, enum field f, const char *
         return inet_pton(field_type(f)->size == 4 ? AF_INET : AF_INET6, text, value) == 1 ? prefer(s, packets, f, value) : packets;
 }
 
+/* Addresses that are somebody's: not 0.0.0.0 or ::, no group's, none of one link. */
+static fn prefer_unicast(struct space *s, fn packets)
+{
+        static const uint8_t first4[16] = { 1 }, last4[16] = { 223, 255, 255, 255 }, first6[16] = { 0x20 };
+        static const uint8_t last6[16] = { 0x3f, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255 };
+
+        packets = prefer_range(s, packets, FIELD_IP_SADDR, first4, last4);
+        packets = prefer_range(s, packets, FIELD_IP_DADDR, first4, last4);
+        packets = prefer_range(s, packets, FIELD_IP6_SADDR, first6, last6);
+        return prefer_range(s, packets, FIELD_IP6_DADDR, first6, last6);
+}
+
 /* What a person would think of first: a new connection, TCP, of addresses that are nobody's. */
 static fn usual(struct space *s, fn p)
 {
@@ -174,6 +191,7 @@ static fn usual(struct space *s, fn p)
 
         for (size_t i = 0; i < ELEMENTS(numbers); i++)
                 p = prefer_number(s, p, numbers[i].field, numbers[i].number);
+        p = prefer_unicast(s, p);
         p = prefer_address(s, p, FIELD_IP_SADDR, "198.51.100.7");
         p = prefer_address(s, p, FIELD_IP_DADDR, "192.0.2.10");
         p = prefer_address(s, p, FIELD_IP6_SADDR, "2001:db8::7");
@@ -249,10 +267,10 @@ static bool asks_atom(struct space *s, fn packets, size_t i)
         return !startswith(s->atoms.items[i], "type of ") && diagram_exists(&s->d, packets, s->atom_levels[i], end, false) != packets;
 }
 
-void box_example(struct space *s, const struct box *b, struct packet *ret, struct str *ret_limits)
+void packets_example(struct space *s, fn packets, struct packet *ret, struct str *ret_limits)
 {
-        fn possible = diagram_and(&s->d, b->packets, s->possible);
-        fn one = one_of(s, usual(s, possible == FN_FALSE ? b->packets : possible));
+        fn possible = diagram_and(&s->d, packets, s->possible);
+        fn one = one_of(s, usual(s, possible == FN_FALSE ? packets : possible));
         uint8_t protocol;
 
         *ret = (struct packet){ .family = s->family };
@@ -266,6 +284,6 @@ void box_example(struct space *s, const struct box *b, struct packet *ret, struc
                         ret->fields[f][0] = 0;
         }
         for (size_t i = 0; i < s->n_atom_levels; i++)
-                if (asks_atom(s, b->packets, i))
+                if (asks_atom(s, packets, i))
                         add_atom(s, ret_limits, i, one);
 }

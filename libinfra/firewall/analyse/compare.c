@@ -165,7 +165,7 @@ static fn ends_differ(struct space *s, fn a, fn b, enum aspect aspect)
         return change_differs(s, x.change, y.change);
 }
 
-static char *packets_text(struct space *s, enum path path, fn packets, fn all, struct box *ret_first)
+static char *packets_text(struct space *s, fn packets, fn all)
 {
         _cleanup_str_ struct str text = {};
         struct box b;
@@ -174,11 +174,8 @@ static char *packets_text(struct space *s, enum path path, fn packets, fn all, s
                 box_take(s, packets, all, &b);
                 str_add(&text, "%s", i ? "; " : "");
                 box_describe(s, &b, &text);
-                if (i == 0)
-                        *ret_first = b;
                 packets = diagram_and(&s->d, packets, diagram_not(&s->d, b.packets));
         }
-        (void)path;
         if (packets != FN_FALSE)
                 str_add(&text, "; and more");
         return str_take(&text);
@@ -188,13 +185,13 @@ static int add_draft(struct work *w, struct space *s, enum path path, fn packets
 {
         struct draft d = { .paths = 1u << path, .family = s->family }, *to;
         _cleanup_str_ struct str limits = {};
-        struct box first = {};
 
-        d.packets = packets_text(s, path, packets, all, &first);
+        d.packets = packets_text(s, packets, all);
         d.a_says = end_says(s, a);
         d.b_says = end_says(s, b);
-        if (!s->d.failed && first.packets)
-                box_example(s, &first, &d.example, &limits);
+        /* Not of the largest box: a packet of some other may be one that can be tried. */
+        if (!s->d.failed)
+                packets_example(s, packets, &d.example, &limits);
         d.limits = str_take(&limits);
         for (size_t i = 0; d.packets && d.a_says && d.b_says && i < w->n_drafts; i++) {
                 struct draft *o = &w->drafts[i];

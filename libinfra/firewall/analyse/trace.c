@@ -241,15 +241,28 @@ static bool look(const struct way *w, char ret_interface[static 16])
         return local;
 }
 
-static void route(struct way *w, enum path path)
+static void route(struct way *w)
 {
         char interface[16] = "";
 
         if (!w->routing)
                 return;
         w->local = look(w, interface) || w->local;
-        if (path == PATH_KIND_MAX && !w->local && *interface)
+        if (!w->local && *interface)
                 packet_set_text(&w->p, FIELD_OIFNAME, interface);
+}
+
+/* Once its destination is exchanged, what the host sends takes another way; rules of its output have seen the first one. */
+static void route_again(struct way *w)
+{
+        enum field to = w->p.family == AF_INET6 ? FIELD_IP6_DADDR : FIELD_IP_DADDR;
+
+        if (memcmp(w->p.fields[to], w->trace->after.fields[to], 16) == 0)
+                return;
+        w->local = false;
+        route(w);
+        if (w->local)
+                packet_set_text(&w->p, FIELD_OIFNAME, "lo");
 }
 
 /* What "fib daddr type" would say, before and after a translation. */
@@ -275,6 +288,12 @@ static void remember_origin(struct packet *p)
                 memcpy(p->fields[pairs[i][0]], p->fields[pairs[i][1]], 16);
 }
 
+/* Whoever says where a packet leaves knows more than routing. */
+static bool is_said(const struct trace *t, enum path path)
+{
+        return (path == PATH_THROUGH || path == PATH_FROM_HOST) && *t->after.fields[FIELD_OIFNAME];
+}
+
 static void take_way(struct way *w, enum path path)
 {
         struct trace *t = w->trace;
@@ -293,8 +312,8 @@ static void take_way(struct way *w, enum path path)
                 if (!pass(w, NF_INET_PRE_ROUTING))
                         return;
         }
-        route(w, path);
-        if (path != PATH_TO_HOST && path != PATH_FROM_HOST && !*w->p.fields[FIELD_OIFNAME])
+        route(w);
+        if (is_said(t, path) || (path == PATH_KIND_MAX && !*w->p.fields[FIELD_OIFNAME]))
                 memcpy(w->p.fields[FIELD_OIFNAME], t->after.fields[FIELD_OIFNAME], 16);
         tell_type(w);
         if (path == PATH_KIND_MAX)
@@ -304,6 +323,8 @@ static void take_way(struct way *w, enum path path)
                 memset(w->p.fields[FIELD_OIFNAME], 0, 16);
         if (!pass(w, path == PATH_TO_HOST ? NF_INET_LOCAL_IN : path == PATH_THROUGH ? NF_INET_FORWARD : NF_INET_LOCAL_OUT))
                 return;
+        if (path == PATH_FROM_HOST)
+                route_again(w);
         if (path != PATH_TO_HOST && !pass(w, NF_INET_POST_ROUTING))
                 return;
         t->fate = FATE_ACCEPT;
