@@ -163,17 +163,25 @@ static bool is_understood(const struct match *m)
 static fn match_holds(struct course *c, unsigned table, const struct match *m, fn then, fn other)
 {
         struct space *s = c->space;
-        fn yes = m->negated ? other : then, no = m->negated ? then : other, f, has = has_fields(c, m->fields, m->n_fields);
+        fn yes = m->negated ? other : then, no = m->negated ? then : other;
 
         switch (m->kind) {
-        case MATCH_EQUAL: f = space_range(s, m->fields[0], m->value, m->value, yes, no); break;
-        case MATCH_BITS: f = space_bits(s, m->fields[0], m->value, m->mask, yes, no); break;
-        case MATCH_RANGE: f = space_range(s, m->fields[0], m->value, m->mask, yes, no); break;
-        case MATCH_SET: f = diagram_choose(&s->d, set_holds(c, table, m), yes, no); break;
-        default: f = diagram_choose(&s->d, any_bit(s, m), yes, no);
+        case MATCH_EQUAL: return space_range(s, m->fields[0], m->value, m->value, yes, no);
+        case MATCH_BITS: return space_bits(s, m->fields[0], m->value, m->mask, yes, no);
+        case MATCH_RANGE: return space_range(s, m->fields[0], m->value, m->mask, yes, no);
+        case MATCH_SET: return diagram_choose(&s->d, set_holds(c, table, m), yes, no);
+        default: return diagram_choose(&s->d, any_bit(s, m), yes, no);
         }
-        /* What a packet does not have is neither equal nor unequal to anything. */
-        return diagram_choose(&s->d, has, f, other);
+}
+
+/* What a packet does not have is neither equal nor unequal to anything. */
+static fn has_all(struct course *c, const struct rule *r)
+{
+        fn has = FN_TRUE;
+
+        for (const struct match *m = r->matches; m < r->matches + r->n_matches; m++)
+                has = diagram_and(&c->space->d, has, has_fields(c, m->fields, m->n_fields));
+        return has;
 }
 
 bool course_never(struct course *c, unsigned table, const struct rule *r)
@@ -182,8 +190,9 @@ bool course_never(struct course *c, unsigned table, const struct rule *r)
                 /* Of these two the family knows the value. */
                 bool known = m->n_fields == 1 && (m->fields[0] == FIELD_NFPROTO || m->fields[0] == FIELD_PROTOCOL);
 
-                if (has_fields(c, m->fields, m->n_fields) == FN_FALSE)
-                        return true;
+                for (size_t i = 0; i < m->n_fields; i++)
+                        if (course_has(c, m->fields[i]) == FN_FALSE)
+                                return true;
                 if (known && m->kind != MATCH_SET && is_understood(m) && match_holds(c, table, m, FN_TRUE, FN_FALSE) == FN_FALSE)
                         return true;
         }
@@ -218,7 +227,7 @@ fn course_matches(struct course *c, unsigned table, const struct rule *r, fn the
                 f = match_holds(c, table, next, f, other);
                 last = next;
         }
-        return f;
+        return diagram_choose(&c->space->d, has_all(c, r), f, other);
 }
 
 static fn map_of(struct course *c, unsigned table, const struct verdict *v, const struct set *s, size_t from, size_t to, element_leaf leaf)

@@ -12,6 +12,10 @@
 
 enum { STATE_INVALID = 1, STATE_UNTRACKED = 64, STATUS_SNAT = 0x10, STATUS_DNAT = 0x20, SHIFT = 16 };
 
+static const struct value_word state_words[] = { { "INVALID", STATE_INVALID }, { "ESTABLISHED", 2 }, { "RELATED", 4 }, { "NEW", 8 },
+                                                 { "UNTRACKED", STATE_UNTRACKED }, { "SNAT", STATUS_SNAT << SHIFT },
+                                                 { "DNAT", STATUS_DNAT << SHIFT }, {} };
+
 static bool parse_list(const struct value_word *words, const char *text, unsigned *ret)
 {
         unsigned bit;
@@ -63,12 +67,10 @@ static int add_no_status(struct translate *t, unsigned status)
 /* iptables counts translation among the states; for nftables it is a status. A packet without connection has no status. */
 static int add_states(struct translate *t, const struct given *g)
 {
-        static const struct value_word words[] = { { "INVALID", 1 }, { "ESTABLISHED", 2 }, { "RELATED", 4 }, { "NEW", 8 }, { "UNTRACKED", 64 },
-                                                   { "SNAT", STATUS_SNAT << SHIFT }, { "DNAT", STATUS_DNAT << SHIFT }, {} };
         unsigned bits, status, states;
         int r;
 
-        if (!parse_list(words, g->value, &bits))
+        if (!parse_list(state_words, g->value, &bits))
                 return translate_complain(t, g->at + 1, "INVALID, ESTABLISHED, RELATED, NEW, UNTRACKED, SNAT, DNAT",
                                           "'%s' are no states of connections", g->value);
         states = bits & 0xffff;
@@ -133,10 +135,23 @@ static int add_conntrack_option(struct translate *t, const struct given *g)
         return translate_complain(t, g->at, "say it with -p, or what the connection began with", "%s has no counterpart here", g->name);
 }
 
+/* Once the state fits, the kernel asks a packet without a connection nothing more of that match. */
+static bool asks_in_vain(const struct module *m)
+{
+        const struct given *g = given(m, "--ctstate");
+        unsigned bits;
+
+        if (!g || m->n_given < 2 || !parse_list(state_words, g->value, &bits))
+                return false;
+        return ((g->negated ? ~bits : bits) & (STATE_INVALID | STATE_UNTRACKED)) != 0;
+}
+
 static int add_conntrack(struct translate *t, const struct module *m)
 {
         int r = 0;
 
+        if (asks_in_vain(m))
+                return translate_complain(t, m->at, "ask for the state with a match of its own, in another rule", "a packet without a connection fits whatever else is asked");
         if (m->n_given == 0)
                 return translate_complain(t, m->at, NULL, "match %s needs an option", m->type->name);
         for (size_t i = 0; r >= 0 && i < m->n_given; i++)
