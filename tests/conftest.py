@@ -15,6 +15,7 @@ for directory in ("fault", "integration", "host"):
 import estates  # noqa: E402
 import infrahost  # noqa: E402
 import mirror  # noqa: E402
+import packets  # noqa: E402
 
 SETUP_LIMIT = 420
 TEST_LIMIT = 120
@@ -71,6 +72,15 @@ def pytest_report_teststatus(report):
     if report.when == "call":
         return report.outcome, "." if report.passed else "F", f"{report.outcome} ({report.duration:.1f} s)"
     return None
+
+
+@pytest.fixture(scope="module")
+def routers():
+    """One for the old rules, one for ours."""
+    both = packets.Path(), packets.Path()
+    yield both
+    for p in both:
+        p.close()
 
 
 @pytest.fixture(scope="session")

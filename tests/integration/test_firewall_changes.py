@@ -260,14 +260,6 @@ class Bench:
         return c.kind
 
 
-@pytest.fixture(scope="module")
-def routers():
-    both = packets.Path(), packets.Path()
-    yield both
-    for p in both:
-        p.close()
-
-
 def benches(routers, place):
     """Each with how many changes of it are to be found."""
     yield Bench(routers, place, "each", each_matters(), 4), 50

@@ -19,14 +19,6 @@ SETS, PER_SET, STRAYS, EXPLAINED = 200 if LONG else 20, 60, 15, 3
 REDIRECTED = "198.51.100.250"  # to an address of the router that only the kernel chooses
 
 
-@pytest.fixture(scope="module")
-def routers():
-    both = packets.Path(), packets.Path()
-    yield both
-    for p in both:
-        p.close()
-
-
 def assert_same(seen, sent, what):
     for n, p in enumerate(sent):
         answers = {name: a[n] for name, a in seen.items()}

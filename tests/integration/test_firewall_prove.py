@@ -162,14 +162,6 @@ def usable(p):
     return to in own or not (p[4].startswith(("10.25", "fd00:")) or p[4] == "2001:db8:616:162:2::")
 
 
-@pytest.fixture(scope="module")
-def routers():
-    both = packets.Path(), packets.Path()
-    yield both
-    for p in both:
-        p.close()
-
-
 def no_port(answer):
     """Where addresses collide, masquerading may take another source port."""
     return answer and (answer[0], answer[1], *answer[3:])
