@@ -92,7 +92,7 @@ bool starts_statement(const struct walk *w)
         for (size_t i = 0; i < ELEMENTS(simple); i++)
                 if (walk_is(w, simple[i].name))
                         return true;
-        return is_store(w->e) || walk_is(w, "numgen") || walk_is(w, "rt");
+        return is_store(w->e) || walk_is(w, "numgen") || (walk_is(w, "rt") && nftnl_expr_get_u32(w->e, NFTNL_EXPR_RT_KEY) == NFT_RT_TCPMSS);
 }
 
 static enum field stored_field(const struct walk *w, bool *ret_trace)
@@ -102,9 +102,13 @@ static enum field stored_field(const struct walk *w, bool *ret_trace)
                        : source == SOURCE_CT ? nftnl_expr_get_u32(w->e, NFTNL_EXPR_CT_KEY)
                                              : nftnl_expr_get_u8(w->e, NFTNL_EXPR_EXTHDR_TYPE);
 
+        uint32_t extra = source == SOURCE_CT && nftnl_expr_is_set(w->e, NFTNL_EXPR_CT_DIR)  ? nftnl_expr_get_u8(w->e, NFTNL_EXPR_CT_DIR) + 1u
+                         : source == SOURCE_TCP_OPTION ? nftnl_expr_get_u32(w->e, NFTNL_EXPR_EXTHDR_OFFSET)
+                                                       : 0;
+
         *ret_trace = source == SOURCE_META && key == NFT_META_NFTRACE;
         for (int f = 0; f < FIELD_MAX; f++)
-                if (field_type((enum field)f)->source == source && field_type((enum field)f)->key == key)
+                if (field_type((enum field)f)->source == source && field_type((enum field)f)->key == key && field_type((enum field)f)->extra == extra)
                         return (enum field)f;
         return FIELD_MAX;
 }

@@ -157,10 +157,12 @@ static bool add_store(struct nftnl_rule *r, enum field f)
         } else if (t->source == SOURCE_CT) {
                 nftnl_expr_set_u32(e, NFTNL_EXPR_CT_KEY, t->key);
                 nftnl_expr_set_u32(e, NFTNL_EXPR_CT_SREG, NFT_REG_1);
+                if (t->extra)
+                        nftnl_expr_set_u8(e, NFTNL_EXPR_CT_DIR, (uint8_t)(t->extra - 1));
         } else {
                 nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_OP, NFT_EXTHDR_OP_TCPOPT);
                 nftnl_expr_set_u8(e, NFTNL_EXPR_EXTHDR_TYPE, (uint8_t)t->key);
-                nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_OFFSET, 2);
+                nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_OFFSET, t->extra);
                 nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_LEN, t->size);
                 nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_SREG, NFT_REG_1);
         }

@@ -77,10 +77,106 @@ enum field {
         FIELD_FIB_DADDR_TYPE,
         FIELD_FIB_SADDR_TYPE,
         FIELD_FIB_SADDR_OIF, /* interface a packet to its source would leave by, of the one it came in; 0: none */
+        FIELD_FIB_SADDR_ANY_OIF, /* the same by any interface */
+        FIELD_FIB_SADDR_MARK_OIF, /* the two as packets with this mark are routed */
+        FIELD_FIB_SADDR_MARK_ANY_OIF,
+        FIELD_FIB_DADDR_IIF_TYPE, /* of the addresses of one interface */
+        FIELD_FIB_DADDR_OIF_TYPE,
+        FIELD_FIB_SADDR_IIF_TYPE,
+        FIELD_FIB_SADDR_OIF_TYPE,
+        FIELD_HOUR, /* seconds of the day, UTC */
+        FIELD_DAY,  /* of the week, as the kernel's timezone has it; 0 = Sunday */
+        FIELD_TIME, /* nanoseconds since 1970 */
+        FIELD_SECMARK,
+        FIELD_AH_SPI,
+        FIELD_ESP_SPI,
+        FIELD_COMP_CPI,
+        FIELD_DCCP_TYPE, /* and what is about it: bits 0x1e */
+        FIELD_CT_BYTES,
+        FIELD_CT_ORIG_BYTES,
+        FIELD_CT_REPLY_BYTES,
+        FIELD_CT_PACKETS,
+        FIELD_CT_ORIG_PACKETS,
+        FIELD_CT_REPLY_PACKETS,
+        FIELD_CT_AVGPKT,
+        FIELD_CT_ORIG_AVGPKT,
+        FIELD_CT_REPLY_AVGPKT,
+        FIELD_CT_REPLY_IP_SADDR,
+        FIELD_CT_REPLY_IP_DADDR,
+        FIELD_CT_REPLY_IP6_SADDR,
+        FIELD_CT_REPLY_IP6_DADDR,
+        FIELD_CT_REPLY_SPORT,
+        FIELD_CT_REPLY_DPORT,
+        FIELD_CT_PROTOCOL,
+        FIELD_CT_EXPIRATION, /* milliseconds */
+        FIELD_CT_SECMARK,
+        FIELD_CT_ZONE,
+        FIELD_CT_ORIG_ZONE,
+        FIELD_CT_REPLY_ZONE,
+        FIELD_SOCKET_TRANSPARENT,
+        FIELD_SOCKET_WILDCARD,
+        FIELD_ROUTE_IPSEC, /* whether IPsec takes the packet on its way out */
+        FIELD_HBH_EXISTS, /* headers of IPv6: whether there is one, and what it says */
+        FIELD_DST_EXISTS,
+        FIELD_RT_EXISTS,
+        FIELD_FRAG_EXISTS,
+        FIELD_MH_EXISTS,
+        FIELD_HBH_LENGTH, /* in units of 8 bytes, the first not counted */
+        FIELD_DST_LENGTH,
+        FIELD_RT_LENGTH,
+        FIELD_RT_TYPE,
+        FIELD_RT_LEFT,
+        FIELD_FRAG_RESERVED,
+        FIELD_FRAG_OFFSET, /* 0xfff8, and 0x1: more come */
+        FIELD_FRAG_ID,
+        FIELD_MH_TYPE,
+        FIELD_TCP_NOP_EXISTS, /* options of TCP */
+        FIELD_TCP_MSS_EXISTS,
+        FIELD_TCP_WINDOW_EXISTS,
+        FIELD_TCP_SACK_PERM_EXISTS,
+        FIELD_TCP_SACK_EXISTS,
+        FIELD_TCP_TIMESTAMP_EXISTS,
+        FIELD_TCP_MD5_EXISTS,
+        FIELD_TCP_MPTCP_EXISTS,
+        FIELD_TCP_FASTOPEN_EXISTS,
+        FIELD_SCTP_DATA, /* chunks: whether there is one */
+        FIELD_SCTP_INIT,
+        FIELD_SCTP_INIT_ACK,
+        FIELD_SCTP_SACK,
+        FIELD_SCTP_HEARTBEAT,
+        FIELD_SCTP_HEARTBEAT_ACK,
+        FIELD_SCTP_ABORT,
+        FIELD_SCTP_SHUTDOWN,
+        FIELD_SCTP_SHUTDOWN_ACK,
+        FIELD_SCTP_ERROR,
+        FIELD_SCTP_COOKIE_ECHO,
+        FIELD_SCTP_COOKIE_ACK,
+        FIELD_SCTP_ECNE,
+        FIELD_SCTP_CWR,
+        FIELD_SCTP_SHUTDOWN_COMPLETE,
+        FIELD_SCTP_ASCONF,
+        FIELD_SCTP_ASCONF_ACK,
+        FIELD_SCTP_FORWARD_TSN,
         FIELD_MAX,
 };
 
-enum field_source { SOURCE_META, SOURCE_NETWORK, SOURCE_TRANSPORT, SOURCE_LINK, SOURCE_CT, SOURCE_FIB, SOURCE_TCP_OPTION };
+/* Of those that end in _EXISTS the value is 1 or 0. */
+enum field_source {
+        SOURCE_META,
+        SOURCE_NETWORK,
+        SOURCE_TRANSPORT,
+        SOURCE_LINK,
+        SOURCE_CT,
+        SOURCE_FIB,
+        SOURCE_ROUTE,
+        SOURCE_SOCKET,
+        SOURCE_TCP_OPTION,
+        SOURCE_TCP_OPTION_EXISTS,
+        SOURCE_IP6_HEADER,
+        SOURCE_IP6_HEADER_EXISTS,
+        SOURCE_SCTP_CHUNK_EXISTS,
+        SOURCE_MAX,
+};
 
 struct field_type {
         const char *text;    /* as nft writes it */
@@ -88,11 +184,13 @@ struct field_type {
         unsigned datatype;   /* nft's number of the type, TYPE_* in its datatype.h */
         const char *datatype_name;
         enum field_source source;
-        unsigned key;        /* meta, ct or fib key, the offset in the header, or the kind of a TCP option */
+        unsigned key;        /* meta, ct, fib, rt or socket key, the offset in the header, or the kind of option, header or chunk */
         bool host_order;     /* a number in the order of this machine; otherwise as in the packet */
-        unsigned extra;      /* ct: direction + 1; fib: NFTA_FIB_F_* */
+        unsigned extra;      /* ct: direction + 1; fib: NFTA_FIB_F_*; options and headers of IPv6: offset within */
 };
 const struct field_type *field_type(enum field f);
+/* The field that says whether that is there at all; FIELD_MAX: none does. */
+enum field field_presence(enum field f);
 /* Bytes in registers and keys: padded to 4. */
 unsigned field_room(enum field f);
 

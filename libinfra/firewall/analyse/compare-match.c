@@ -90,6 +90,38 @@ static fn any_bit(struct space *s, const struct match *m)
         return r;
 }
 
+/* The kernel compares nothing where a packet does not have the field: without connection, option, header or socket. */
+static fn is_there(struct course *c, enum field f)
+{
+        static const uint8_t one[16] = { 1 };
+        struct match tracked = { .kind = MATCH_ANY_BIT, .fields = { FIELD_CT_STATE } };
+
+        if (field_presence(f) != FIELD_MAX)
+                return space_range(c->space, field_presence(f), one, one);
+        if (field_type(f)->source == SOURCE_SOCKET)
+                return diagram_bit(&c->space->d, space_atom(c->space, "there is a socket", 1));
+        if (field_type(f)->source != SOURCE_CT || f < FIELD_FIB_SADDR_OIF)
+                return FN_TRUE;
+        field_put_number(FIELD_CT_STATE, STATE_BIT_NEW | STATE_BIT_ESTABLISHED | STATE_BIT_RELATED, tracked.mask);
+        return any_bit(c->space, &tracked);
+}
+
+static fn all_there(struct course *c, const struct match *m)
+{
+        fn f = FN_TRUE;
+
+        for (size_t i = 0; i < m->n_fields; i++)
+                f = diagram_and(&c->space->d, f, is_there(c, m->fields[i]));
+        return f;
+}
+
+static void assume(struct course *c, const struct match *m)
+{
+        for (size_t i = 0; i < m->n_fields; i++)
+                if (m->fields[i] == FIELD_DAY)
+                        course_assume(c, "the kernel's timezone is UTC: days of the week are reckoned by it");
+}
+
 static fn match_holds(struct course *c, unsigned table, const struct match *m, fn *ret_unknown)
 {
         struct space *s = c->space;
@@ -112,7 +144,8 @@ static fn match_holds(struct course *c, unsigned table, const struct match *m, f
                 /* fall through */
         default: *ret_unknown = end_unknown(s, "a match of %s that is not understood", field_type(m->fields[0])->text);
         }
-        return m->negated ? diagram_not(&s->d, f) : f;
+        assume(c, m);
+        return diagram_and(&s->d, all_there(c, m), m->negated ? diagram_not(&s->d, f) : f);
 }
 
 fn course_matches(struct course *c, unsigned table, const struct rule *r)

@@ -19,15 +19,23 @@ bool way_sees(const struct way *w, enum field f)
         case FIELD_IP_FRAGMENT:
         case FIELD_IP_TTL:
         case FIELD_CT_ORIG_IP_SADDR:
-        case FIELD_CT_ORIG_IP_DADDR: return w->p.family == AF_INET;
+        case FIELD_CT_ORIG_IP_DADDR:
+        case FIELD_CT_REPLY_IP_SADDR:
+        case FIELD_CT_REPLY_IP_DADDR: return w->p.family == AF_INET;
         case FIELD_IP6_SADDR:
         case FIELD_IP6_DADDR:
         case FIELD_IP6_CLASS:
         case FIELD_IP6_HOPLIMIT:
         case FIELD_CT_ORIG_IP6_SADDR:
-        case FIELD_CT_ORIG_IP6_DADDR: return w->p.family == AF_INET6;
-        default: return true;
+        case FIELD_CT_ORIG_IP6_DADDR:
+        case FIELD_CT_REPLY_IP6_SADDR:
+        case FIELD_CT_REPLY_IP6_DADDR: return w->p.family == AF_INET6;
+        default: break;
         }
+        if (field_type(f)->source == SOURCE_IP6_HEADER_EXISTS)
+                return w->p.family == AF_INET6;
+        /* A value of an option or header that the packet does not have. */
+        return field_presence(f) == FIELD_MAX || w->p.fields[field_presence(f)][0];
 }
 
 static int compare(enum field f, const uint8_t *a, const uint8_t *b)

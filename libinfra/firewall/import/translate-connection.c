@@ -68,6 +68,8 @@ static int add_states(struct translate *t, const struct given *g)
                 return add_any_bit(t, FIELD_CT_STATE, states, g->negated);
         if (!states && !g->negated)
                 return add_any_bit(t, FIELD_CT_STATUS, status, false);
+        if (!g->negated)
+                translate_alternatives(t);
         r = states ? add_alternative(t, FIELD_CT_STATE, states, g->negated) : 0;
         return r < 0 ? r : add_alternative(t, FIELD_CT_STATUS, status, g->negated);
 }
@@ -90,7 +92,7 @@ static int add_direction(struct translate *t, const struct given *g)
         return parse_word(words, g->value, &direction) ? translate_number(t, FIELD_CT_DIRECTION, direction, false) : value_wrong(t, g);
 }
 
-static int add_original_port(struct translate *t, const struct given *g, enum field f)
+static int add_port(struct translate *t, const struct given *g, enum field f)
 {
         struct number_range range;
         int r = value_ports(t, g, ':', g->value, &range);
@@ -98,9 +100,36 @@ static int add_original_port(struct translate *t, const struct given *g, enum fi
         return r < 0 ? r : translate_range(t, f, range.first, range.last, g->negated);
 }
 
+static int add_connection_protocol(struct translate *t, const struct given *g)
+{
+        int number = translate_protocol_number(g->value);
+
+        return number > 0 ? translate_number(t, FIELD_CT_PROTOCOL, (uint64_t)number, g->negated) : value_wrong(t, g);
+}
+
+/* Whole seconds, rounded down. */
+static int add_expiration(struct translate *t, const struct given *g)
+{
+        struct number_range range;
+        int r = value_range(t, g, ':', UINT32_MAX / 1000 - 1, &range);
+
+        return r < 0 ? r : translate_range(t, FIELD_CT_EXPIRATION, range.first * 1000, range.last * 1000 + 999, g->negated);
+}
+
 static int add_conntrack_option(struct translate *t, const struct given *g)
 {
-        bool four = t->from->family == AF_INET;
+        static const struct {
+                const char *name;
+                enum field four, six;
+        } addresses[] = { { "--ctorigsrc", FIELD_CT_ORIG_IP_SADDR, FIELD_CT_ORIG_IP6_SADDR },
+                          { "--ctorigdst", FIELD_CT_ORIG_IP_DADDR, FIELD_CT_ORIG_IP6_DADDR },
+                          { "--ctreplsrc", FIELD_CT_REPLY_IP_SADDR, FIELD_CT_REPLY_IP6_SADDR },
+                          { "--ctrepldst", FIELD_CT_REPLY_IP_DADDR, FIELD_CT_REPLY_IP6_DADDR } };
+        static const struct {
+                const char *name;
+                enum field field;
+        } ports[] = { { "--ctorigsrcport", FIELD_CT_ORIG_SPORT }, { "--ctorigdstport", FIELD_CT_ORIG_DPORT },
+                      { "--ctreplsrcport", FIELD_CT_REPLY_SPORT }, { "--ctrepldstport", FIELD_CT_REPLY_DPORT } };
 
         if (streq(g->name, "--ctstate"))
                 return add_states(t, g);
@@ -108,15 +137,25 @@ static int add_conntrack_option(struct translate *t, const struct given *g)
                 return add_status(t, g);
         if (streq(g->name, "--ctdir"))
                 return add_direction(t, g);
-        if (streq(g->name, "--ctorigsrc"))
-                return translate_address(t, g, g->value, four ? FIELD_CT_ORIG_IP_SADDR : FIELD_CT_ORIG_IP6_SADDR);
-        if (streq(g->name, "--ctorigdst"))
-                return translate_address(t, g, g->value, four ? FIELD_CT_ORIG_IP_DADDR : FIELD_CT_ORIG_IP6_DADDR);
-        if (streq(g->name, "--ctorigsrcport"))
-                return add_original_port(t, g, FIELD_CT_ORIG_SPORT);
-        if (streq(g->name, "--ctorigdstport"))
-                return add_original_port(t, g, FIELD_CT_ORIG_DPORT);
-        return translate_complain(t, g->at, "say it with -p, or what the connection began with", "%s has no counterpart here", g->name);
+        for (size_t i = 0; i < ELEMENTS(addresses); i++)
+                if (streq(g->name, addresses[i].name))
+                        return translate_address(t, g, g->value, t->from->family == AF_INET ? addresses[i].four : addresses[i].six);
+        for (size_t i = 0; i < ELEMENTS(ports); i++)
+                if (streq(g->name, ports[i].name))
+                        return add_port(t, g, ports[i].field);
+        return streq(g->name, "--ctproto") ? add_connection_protocol(t, g) : add_expiration(t, g);
+}
+
+/* Where there is no connection, xt_conntrack looks at the state alone. */
+static int check_state_alone(struct translate *t, const struct module *m)
+{
+        const struct given *g = given(m, "--ctstate");
+        bool invalid = g && strstr(g->value, "INVALID"), untracked = g && strstr(g->value, "UNTRACKED");
+
+        if (!g || m->n_given < 2 || (g->negated ? invalid && untracked : !invalid && !untracked))
+                return 0;
+        return translate_complain(t, g->at, "ask for the state in a rule of its own, or name NEW, ESTABLISHED, RELATED",
+                                  "iptables forgets the other options where there is no connection");
 }
 
 static int add_conntrack(struct translate *t, const struct module *m)
@@ -125,6 +164,7 @@ static int add_conntrack(struct translate *t, const struct module *m)
 
         if (m->n_given == 0)
                 return translate_complain(t, m->at, NULL, "match %s needs an option", m->type->name);
+        r = check_state_alone(t, m);
         for (size_t i = 0; r >= 0 && i < m->n_given; i++)
                 r = add_conntrack_option(t, &m->given[i]);
         return r;
@@ -163,3 +203,29 @@ static int add_helper(struct translate *t, const struct module *m)
 
 static const struct option_type helper_options[] = { { "--helper", 1, true, NULL }, {} };
 const struct module_type translate_match_helper = { "helper", helper_options, add_helper, 0 };
+
+static int add_connbytes(struct translate *t, const struct module *m)
+{
+        static const struct value_word modes[] = { { "bytes", FIELD_CT_BYTES }, { "packets", FIELD_CT_PACKETS }, { "avgpkt", FIELD_CT_AVGPKT }, {} };
+        static const struct value_word directions[] = { { "both", 0 }, { "original", 1 }, { "reply", 2 }, {} };
+        const struct given *g = given(m, "--connbytes"), *mode = given(m, "--connbytes-mode"), *direction = given(m, "--connbytes-dir");
+        struct number_range range = {};
+        unsigned field, of;
+        int r;
+
+        if (!g || !mode || !direction)
+                return translate_complain(t, m->at, NULL, "connbytes needs --connbytes, --connbytes-mode and --connbytes-dir");
+        if (!parse_word(modes, mode->value, &field))
+                return value_wrong(t, mode);
+        if (!parse_word(directions, direction->value, &of))
+                return value_wrong(t, direction);
+        r = value_range(t, g, ':', UINT64_MAX, &range);
+        if (r < 0)
+                return r;
+        /* One number is the least. */
+        return translate_range(t, (enum field)(field + of), range.first, strchr(g->value, ':') ? range.last : UINT64_MAX, g->negated);
+}
+
+static const struct option_type connbytes_options[] = { { "--connbytes", 1, true, NULL }, { "--connbytes-mode", 1, false, NULL },
+                                                        { "--connbytes-dir", 1, false, NULL }, {} };
+const struct module_type translate_match_connbytes = { "connbytes", connbytes_options, add_connbytes, 0 };

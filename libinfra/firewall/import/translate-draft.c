@@ -65,6 +65,12 @@ struct statement *translate_statement(struct translate *t, enum statement_kind k
         return s ? rule_add_statement(&s->body, kind) : NULL;
 }
 
+void translate_alternatives(struct translate *t)
+{
+        if (t->n_stages && t->stages[t->n_stages - 1].n_any > 0)
+                ARRAY_ADD(t->stages, t->n_stages);
+}
+
 struct rule *translate_alternative(struct translate *t, bool none)
 {
         struct stage *s = match_stage(t);
@@ -94,6 +100,19 @@ int translate_range(struct translate *t, enum field f, uint64_t first, uint64_t 
                 return -ENOMEM;
         field_put_number(f, first, m->value);
         field_put_number(f, last, m->mask);
+        return 0;
+}
+
+int translate_unless(struct translate *t, enum field f, uint64_t first, uint64_t last)
+{
+        struct rule *r = translate_alternative(t, true);
+        struct match *m = r ? rule_add_match(r, first == last ? MATCH_EQUAL : MATCH_RANGE, f) : NULL;
+
+        if (!m)
+                return -ENOMEM;
+        field_put_number(f, first, m->value);
+        if (m->kind == MATCH_RANGE)
+                field_put_number(f, last, m->mask);
         return 0;
 }
 

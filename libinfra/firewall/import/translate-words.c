@@ -124,6 +124,8 @@ int translate_protocol_number(const char *text)
                 return 0;
         if (strcasecmp(text, "icmpv6") == 0)
                 return IPPROTO_ICMPV6;
+        if (strcasecmp(text, "ipv6-mh") == 0 || strcasecmp(text, "mh") == 0)
+                return IPPROTO_MH;
         if (p)
                 return p->p_proto;
         return parse_number(text, 255, &number) ? (int)number : -EINVAL;

@@ -105,10 +105,14 @@ void translate_draft_done(struct translate *t);
 /* NULL when memory is out. A match goes behind the statements before it. */
 struct match *translate_match(struct translate *t, enum match_kind kind, enum field f, bool negated);
 struct statement *translate_statement(struct translate *t, enum statement_kind kind);
+/* What is added as alternatives from now on is one question of its own. */
+void translate_alternatives(struct translate *t);
 /* A rule to add one match to, one of several of which one (@none: none) must fit. */
 struct rule *translate_alternative(struct translate *t, bool none);
 int translate_number(struct translate *t, enum field f, uint64_t value, bool negated);
 int translate_range(struct translate *t, enum field f, uint64_t first, uint64_t last, bool negated);
+/* The opposite of a range, also true where a packet does not have the field. */
+int translate_unless(struct translate *t, enum field f, uint64_t first, uint64_t last);
 int translate_bits(struct translate *t, enum field f, uint64_t value, uint64_t mask, bool negated);
 /* The value or, when several, a new set of them; each from .. to. */
 struct number_range {
