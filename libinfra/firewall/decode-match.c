@@ -108,18 +108,40 @@ static enum field field_of(const struct load *l)
         return FIELD_MAX;
 }
 
+/* A mask of what was just loaded, before more is loaded or a dynamic set takes it. */
+static bool take_part(struct walk *w, uint32_t reg)
+{
+        static const uint8_t zero[16];
+        struct nftnl_expr *next = walk_peek(w, 1);
+        uint8_t xor[16] = {};
+        struct load l = {};
+
+        if (!next || !walk_is(w, "bitwise") || nftnl_expr_get_u32(w->e, NFTNL_EXPR_BITWISE_SREG) != reg ||
+            nftnl_expr_get_u32(w->e, NFTNL_EXPR_BITWISE_DREG) != reg ||
+            !(streq(nftnl_expr_get_str(next, NFTNL_EXPR_NAME), "dynset") || read_load(next, &l)))
+                return true;
+        if (!walk_data(w->masks[w->n_fields - 1], w->e, NFTNL_EXPR_BITWISE_MASK) || !walk_data(xor, w->e, NFTNL_EXPR_BITWISE_XOR))
+                return false;
+        walk_step(w);
+        return memcmp(xor, zero, sizeof(zero)) == 0;
+}
+
 bool take_loads(struct walk *w)
 {
         unsigned word = 0;
 
         w->n_fields = 0;
-        for (struct load l = {}; w->e && read_load(w->e, &l); walk_step(w), l = (struct load){}) {
+        memset(w->masks, 0, sizeof(w->masks));
+        for (struct load l = {}; w->e && read_load(w->e, &l); l = (struct load){}) {
                 enum field f = field_of(&l);
 
                 if (f == FIELD_MAX || w->n_fields == RULESET_FIELDS_MAX || l.reg != register_of(word))
                         return false;
                 w->fields[w->n_fields++] = f;
                 word += field_room(f) / 4;
+                walk_step(w);
+                if (!take_part(w, l.reg))
+                        return false;
         }
         return w->e && w->n_fields > 0;
 }

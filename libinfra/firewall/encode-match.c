@@ -151,19 +151,24 @@ bool encode_compare(struct nftnl_rule *r, uint32_t op, const void *value, unsign
         return encode_append(r, e);
 }
 
-bool encode_mask(struct nftnl_rule *r, const void *mask, const void *xor, unsigned size)
+bool encode_mask_at(struct nftnl_rule *r, uint32_t reg, const void *mask, const void *xor, unsigned size)
 {
         struct nftnl_expr *e = nftnl_expr_alloc("bitwise");
 
         if (!e)
                 return false;
-        nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_SREG, NFT_REG_1);
-        nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_DREG, NFT_REG_1);
+        nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_SREG, reg);
+        nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_DREG, reg);
         nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_OP, NFT_BITWISE_BOOL);
         nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_LEN, size);
         nftnl_expr_set(e, NFTNL_EXPR_BITWISE_MASK, mask, size);
         nftnl_expr_set(e, NFTNL_EXPR_BITWISE_XOR, xor, size);
         return encode_append(r, e);
+}
+
+bool encode_mask(struct nftnl_rule *r, const void *mask, const void *xor, unsigned size)
+{
+        return encode_mask_at(r, NFT_REG_1, mask, xor, size);
 }
 
 bool encode_order(struct nftnl_rule *r, unsigned size)

@@ -75,6 +75,9 @@ bool scan_needs(struct scan *s, enum field f);
 bool scan_match(struct scan *s);
 bool scan_statement(struct scan *s, bool *ret_taken);
 bool scan_verdict(struct scan *s, bool *ret_taken);
+/* "10.0.0.17:25", ":25"; that the rule is for one family, unless it says so. */
+bool scan_address(struct scan *s, struct translation *ret);
+bool scan_family(struct scan *s, int family);
 /* A match of the rule under way; NULL when memory is out. */
 struct match *scan_add_match(struct scan *s, enum match_kind kind, enum field f);
 

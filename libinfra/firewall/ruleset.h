@@ -18,6 +18,8 @@
 #include "base/error.h"
 #include "base/str.h"
 
+#define SECOND_NS UINT64_C(1000000000) /* of FIELD_TIME */
+
 enum {
         RULESET_NAME_MAX = 31,
         RULESET_FIELDS_MAX = 5,   /* of a concatenation */
@@ -213,19 +215,33 @@ struct match {
         char set[RULESET_NAME_MAX + 1];
 };
 
+/* What an address translation or a proxy leads to. */
+struct translation {
+        int family;             /* AF_INET, AF_INET6; 0: the address stays */
+        uint8_t first[16];
+        uint8_t last[16];
+        uint16_t port_first;    /* 0: the port stays */
+        uint16_t port_last;
+        bool netmap;            /* only the network's bits are exchanged: first .. last is the network */
+        unsigned flags;         /* NF_NAT_RANGE_PROTO_RANDOM, _RANDOM_FULLY, _PERSISTENT */
+};
+
 /* What a rule does beside its verdict, in order, after all matches. Where one says no, the rule ends there. */
 enum statement_kind {
         STATEMENT_COUNTER,
         STATEMENT_LIMIT,       /* on only below (`over`: above) a rate */
-        STATEMENT_METER,       /* the same for each value of `fields`, kept in dynamic set `name` */
+        STATEMENT_METER,       /* the same for each value of `fields`, kept in dynamic set `name`; see statement_field_mask() */
         STATEMENT_CONNECTIONS, /* on only while connections do not exceed `rate` (`over`: exceed it); of each value in `name`, if named */
         STATEMENT_QUOTA,       /* on only until (`over`: after) `rate` bytes */
-        STATEMENT_NUMGEN,      /* on only when a counter (`random`: a random number) modulo `burst` is <= `rate` */
+        STATEMENT_NUMGEN,      /* on only when a counter (`random`: a random number) modulo `burst` is <= `rate` (`over`: == `rate`) */
         STATEMENT_LOG,
         STATEMENT_SET,         /* `field` = `field` & mask ^ value; FIELD_TCP_MSS with value 0: what the route's MTU allows */
         STATEMENT_COPY,        /* `field` = fields[0] & mask ^ value */
         STATEMENT_NOTRACK,
         STATEMENT_TRACE,
+        STATEMENT_TPROXY,      /* to the socket that listens at `to` (no address: one of the host's); on only when there is one */
+        STATEMENT_SYNPROXY,    /* answers for the server; `rate`: segment size, `burst`: window scale, `flags`: NF_SYNPROXY_OPT_* */
+        STATEMENT_STRIP,       /* TCP option `rate` is overwritten */
         STATEMENT_MAX,
 };
 
@@ -247,12 +263,16 @@ struct statement {
         uint8_t mask[16];
         char prefix[RULESET_LOG_PREFIX_MAX + 1]; /* LOG */
         unsigned level;      /* LOG: syslog's, default 4 (warning) */
-        unsigned flags;      /* LOG: NF_LOG_* */
+        unsigned flags;      /* LOG: NF_LOG_*; SYNPROXY */
         bool has_group;      /* LOG: to nfnetlink group */
         uint16_t group;
         uint32_t snap;       /* LOG to a group: bytes copied; 0 = all */
         uint16_t threshold;  /* LOG to a group: packets kept back; 0 = the kernel's default */
+        struct translation to; /* TPROXY */
 };
+
+/* METER, CONNECTIONS: the bits of a field that count: `mask` of a source address, `value` of a destination; NULL: all. */
+const uint8_t *statement_field_mask(const struct statement *s, enum field f);
 
 enum verdict_kind {
         VERDICT_ACCEPT,
@@ -270,17 +290,6 @@ enum verdict_kind {
         VERDICT_MASQUERADE, /* to the address of the interface, ports of `to` */
         VERDICT_REDIRECT,   /* to the host itself, ports of `to` */
         VERDICT_MAX,
-};
-
-/* What an address translation leads to. */
-struct translation {
-        int family;             /* AF_INET, AF_INET6; 0: the address stays */
-        uint8_t first[16];
-        uint8_t last[16];
-        uint16_t port_first;    /* 0: the port stays */
-        uint16_t port_last;
-        bool netmap;            /* only the network's bits are exchanged: first .. last is the network */
-        unsigned flags;         /* NF_NAT_RANGE_PROTO_RANDOM, _RANDOM_FULLY, _PERSISTENT */
 };
 
 struct verdict {

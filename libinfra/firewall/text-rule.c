@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_nat.h>
+#include <linux/netfilter/nf_synproxy.h>
 #include <linux/netfilter/nf_tables.h>
 #include <string.h>
 
@@ -98,6 +99,19 @@ static void add_any_bit(struct str *s, const struct match *m)
         add_masked(s, &none, !m->negated);
 }
 
+/* Of moments, the whole of the last second; otherwise every digit is said. */
+static void text_last(struct str *s, enum field f, const uint8_t *value)
+{
+        uint64_t number = field_number(f, value);
+
+        if (f == FIELD_TIME && number != UINT64_MAX && number % SECOND_NS != SECOND_NS - 1)
+                str_add(s, "%llu.%09llu", (unsigned long long)(number / SECOND_NS), (unsigned long long)(number % SECOND_NS));
+        else if (f == FIELD_TIME)
+                str_add(s, "%llu", (unsigned long long)(number / SECOND_NS));
+        else
+                text_value(s, f, value);
+}
+
 static void add_match(struct str *s, const struct match *m)
 {
         enum field f = m->fields[0];
@@ -118,7 +132,7 @@ static void add_match(struct str *s, const struct match *m)
                 str_add(s, "%s", m->negated ? "!= " : "");
                 text_value(s, f, m->value);
                 str_add(s, "-");
-                text_value(s, f, m->mask);
+                text_last(s, f, m->mask);
                 break;
         default:
                 str_add(s, m->negated ? "!= " : is_flags(f) ? "== " : "");
@@ -145,8 +159,15 @@ static void add_rate(struct str *s, const struct statement *x)
 static void add_each(struct str *s, const struct statement *x)
 {
         str_add(s, "%s @%s { ", x->kind == STATEMENT_METER ? "update" : "add", x->name);
-        text_fields(s, x->fields, x->n_fields);
-        str_add(s, " ");
+        for (size_t i = 0; i < x->n_fields; i++) {
+                const uint8_t *mask = statement_field_mask(x, x->fields[i]);
+
+                str_add(s, "%s%s%s", i ? ". " : "", field_type(x->fields[i])->text, mask ? " & " : " ");
+                if (mask) {
+                        text_value(s, x->fields[i], mask);
+                        str_add(s, " ");
+                }
+        }
         if (x->kind == STATEMENT_METER)
                 add_rate(s, x);
         else
@@ -205,6 +226,30 @@ static void add_change(struct str *s, const struct statement *x)
                 str_add(s, " ^ 0x%llx", (unsigned long long)field_number(x->field, x->value));
 }
 
+static void add_tproxy(struct str *s, const struct statement *x)
+{
+        char text[INET6_ADDRSTRLEN];
+        bool six = x->to.family == AF_INET6;
+
+        str_add(s, "tproxy %s to ", six ? "ip6" : "ip");
+        if (!is_whole(x->to.first, six ? 16 : 4, 0)) {
+                inet_ntop(x->to.family, x->to.first, text, sizeof(text));
+                str_add(s, six ? "[%s]" : "%s", text);
+        }
+        if (x->to.port_first)
+                str_add(s, ":%u", x->to.port_first);
+}
+
+static void add_synproxy(struct str *s, const struct statement *x)
+{
+        str_add(s, "synproxy");
+        if (x->flags & NF_SYNPROXY_OPT_MSS)
+                str_add(s, " mss %u", (unsigned)x->rate);
+        if (x->flags & NF_SYNPROXY_OPT_WSCALE)
+                str_add(s, " wscale %u", x->burst);
+        str_add(s, "%s%s", x->flags & NF_SYNPROXY_OPT_TIMESTAMP ? " timestamp" : "", x->flags & NF_SYNPROXY_OPT_SACK_PERM ? " sack-perm" : "");
+}
+
 static void add_statement(struct str *s, const struct statement *x)
 {
         switch (x->kind) {
@@ -227,7 +272,7 @@ static void add_statement(struct str *s, const struct statement *x)
                 str_add(s, "quota %s%llu bytes", x->over ? "over " : "", (unsigned long long)x->rate);
                 break;
         case STATEMENT_NUMGEN:
-                str_add(s, "numgen %s mod %u %s%llu", x->random ? "random" : "inc", x->burst, x->rate ? "<= " : "",
+                str_add(s, "numgen %s mod %u %s%llu", x->random ? "random" : "inc", x->burst, x->rate && !x->over ? "<= " : "",
                         (unsigned long long)x->rate);
                 break;
         case STATEMENT_LOG:
@@ -239,6 +284,15 @@ static void add_statement(struct str *s, const struct statement *x)
                 break;
         case STATEMENT_NOTRACK:
                 str_add(s, "notrack");
+                break;
+        case STATEMENT_TPROXY:
+                add_tproxy(s, x);
+                break;
+        case STATEMENT_SYNPROXY:
+                add_synproxy(s, x);
+                break;
+        case STATEMENT_STRIP:
+                str_add(s, "reset tcp option %llu", (unsigned long long)x->rate);
                 break;
         default:
                 str_add(s, "meta nftrace set 1");

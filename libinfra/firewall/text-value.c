@@ -16,8 +16,6 @@
 
 #include "base/macro.h"
 
-#define SECOND_NS UINT64_C(1000000000)
-
 struct name {
         unsigned value;
         const char *text;
@@ -121,6 +119,10 @@ void text_value(struct str *s, enum field f, const uint8_t *value)
                                 str_add(s, "%s", words->text);
                                 return;
                         }
+                if (f == FIELD_TIME && number % SECOND_NS) {
+                        str_add(s, "%llu.%09llu", (unsigned long long)(number / SECOND_NS), (unsigned long long)(number % SECOND_NS));
+                        return;
+                }
                 if (f == FIELD_TIME)
                         number /= SECOND_NS;
                 str_add(s, is_hex(f) ? "0x%llx" : f == FIELD_CT_EXPIRATION ? "%llums" : "%llu", (unsigned long long)number);

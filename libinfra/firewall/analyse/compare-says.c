@@ -82,6 +82,18 @@ static void add_end_point(struct space *s, uint32_t change, enum field v4, enum 
                 str_add(to, "%s%u", a.changed && s->family == AF_INET ? ":" : a.changed ? " port " : "port ", (unsigned)p.wire[0] << 8 | p.wire[1]);
 }
 
+/* What was done and changed no field. */
+static void add_effects(struct space *s, uint32_t change, struct str *to)
+{
+        size_t n;
+        const struct move *m = change_moves(s, change, &n);
+
+        for (size_t i = 0; i < n; i++)
+                for (size_t k = 0; k < s->n_atom_levels; k++)
+                        if (s->atom_levels[k] == m[i].level)
+                                str_add(to, ", %s", s->atoms.items[k]);
+}
+
 static void add_change(struct space *s, uint32_t change, struct str *to)
 {
         size_t n;
@@ -105,6 +117,7 @@ static void add_change(struct space *s, uint32_t change, struct str *to)
                 str_add(to, ", %s ", field_type(f)->text);
                 add_value(s, to, f, &o);
         }
+        add_effects(s, change, to);
 }
 
 static void add_rejection(const char *argument, struct str *to)
@@ -129,7 +142,7 @@ char *end_says(struct space *s, fn leaf)
         if (e.kind == END_REJECT)
                 add_rejection(s->texts.items[e.argument], &to);
         else if (e.kind == END_QUEUE)
-                str_add(&to, "queue %s", s->texts.items[e.argument]);
+                str_add(&to, startswith(s->texts.items[e.argument], "synproxy") ? "%s" : "queue %s", s->texts.items[e.argument]);
         else if (e.kind == END_UNKNOWN)
                 str_add(&to, "unknown: %s", s->texts.items[e.argument]);
         else

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "base/fd.h"
 #include "base/str.h"
 #include "firewall/analyse/compare-course.h"
 
@@ -117,6 +118,26 @@ static uint32_t change_by(struct course *c, const struct statement *st)
         return st->kind == STATEMENT_SET ? set_change(c, st) : st->kind == STATEMENT_COPY ? copy_change(c, st) : untrack(c);
 }
 
+/* What is done to a packet that no field tells: a mark that it was done. */
+static uint32_t effect(struct course *c, const struct statement *st)
+{
+        _cleanup_free_ char *line = statement_line(st), *done = line ? path_join("done: %s", line) : NULL;
+        struct move move = { done ? space_atom(c->space, done, 1) : 0, FN_TRUE };
+
+        c->space->failed = c->space->failed || !done;
+        return change_of(c->space, &move, 1);
+}
+
+/* Answered in the place of the server: no rule behind sees the packet. */
+static fn taken_by_proxy(struct course *c, const struct statement *st)
+{
+        _cleanup_free_ char *line = statement_line(st);
+        uint32_t n = line ? pool_put(&c->space->texts, line, strlen(line) + 1) : UINT32_MAX;
+
+        c->space->failed = c->space->failed || n == UINT32_MAX;
+        return c->space->failed ? FN_FALSE : end_leaf(c->space, END_QUEUE, n, CHANGE_NONE);
+}
+
 static fn before_statement(struct course *c, const struct statement *st, fn then, bool *ret_changes)
 {
         fn fall = end_leaf(c->space, END_FALL, 0, CHANGE_NONE);
@@ -125,6 +146,16 @@ static fn before_statement(struct course *c, const struct statement *st, fn then
         switch (st->kind) {
         case STATEMENT_LIMIT: case STATEMENT_METER: case STATEMENT_CONNECTIONS: case STATEMENT_QUOTA: case STATEMENT_NUMGEN:
                 return diagram_choose(&c->space->d, limit_holds(c, st), then, fall);
+        case STATEMENT_TPROXY:
+                change = effect(c, st);
+                *ret_changes = true;
+                return diagram_choose(&c->space->d, limit_holds(c, st), space_after(c->space, then, change, change), fall);
+        case STATEMENT_STRIP:
+                change = effect(c, st);
+                *ret_changes = true;
+                return space_after(c->space, then, change, change);
+        case STATEMENT_SYNPROXY:
+                return taken_by_proxy(c, st);
         case STATEMENT_SET: case STATEMENT_COPY: case STATEMENT_NOTRACK:
                 if (st->kind != STATEMENT_NOTRACK && space_width(c->space, st->field) == 0)
                         return fall;

@@ -233,6 +233,23 @@ static int new_chain(struct translate *t, char ret[static RULESET_NAME_MAX + 1])
         return table_add_chain(t->to, ret, NULL, 0, 0, false) ? 0 : -ENOMEM;
 }
 
+int translate_helper(struct translate *t, char ret[static RULESET_NAME_MAX + 1])
+{
+        return new_chain(t, ret);
+}
+
+struct rule *translate_helper_rule(struct translate *t, const char *chain)
+{
+        return put(t, chain, &(struct rule){}, NULL, false);
+}
+
+int translate_helper_jump(struct translate *t, const char *chain)
+{
+        t->verdict.kind = VERDICT_JUMP;
+        snprintf(t->verdict.name, sizeof(t->verdict.name), "%s", chain);
+        return last_stage(t) ? 0 : -ENOMEM;
+}
+
 static int go(struct rule *r, enum verdict_kind kind, const char *chain)
 {
         if (!r)

@@ -11,6 +11,7 @@
         X(ah) X(esp) X(ipcomp) X(tcpmss) X(ecn) X(dst) X(hbh) X(rt) X(frag) X(mh) X(ipv6header) X(time) X(connbytes) X(socket)
 #define TARGETS(X)                                                                                                                     \
         X(REJECT) X(LOG) X(NFLOG) X(MARK) X(CONNMARK) X(TCPMSS) X(CLASSIFY) X(TOS) X(DSCP) X(TTL) X(HL) X(NOTRACK) X(TRACE) X(CT)      \
+        X(TPROXY) X(SYNPROXY) X(TCPOPTSTRIP) X(ECN) X(CONNSECMARK) X(AUDIT)                                                             \
         X(NFQUEUE) X(DNAT) X(SNAT) X(MASQUERADE) X(REDIRECT) X(NETMAP)
 #define DECLARE_MATCH(name) extern const struct module_type translate_match_##name;
 #define DECLARE_TARGET(name) extern const struct module_type translate_target_##name;

@@ -13,7 +13,6 @@
 
 #include "firewall/import/translate.h"
 
-#define SECOND_NS UINT64_C(1000000000)
 enum { DAY_S = 86400, WEEK = 7, ALL_DAYS = 0x7f, LAST_MOMENT = INT32_MAX /* what iptables writes when no end was said */ };
 
 static bool parse_hour(const char *text, uint64_t *ret)

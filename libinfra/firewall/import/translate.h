@@ -109,6 +109,10 @@ struct statement *translate_statement(struct translate *t, enum statement_kind k
 void translate_alternatives(struct translate *t);
 /* A rule to add one match to, one of several of which one (@none: none) must fit. */
 struct rule *translate_alternative(struct translate *t, bool none);
+/* A chain of the rule's own, its rules, and the rule's way into it; behind its end the rule is over. */
+int translate_helper(struct translate *t, char ret[static RULESET_NAME_MAX + 1]);
+struct rule *translate_helper_rule(struct translate *t, const char *chain);
+int translate_helper_jump(struct translate *t, const char *chain);
 int translate_number(struct translate *t, enum field f, uint64_t value, bool negated);
 int translate_range(struct translate *t, enum field f, uint64_t first, uint64_t last, bool negated);
 /* The opposite of a range, also true where a packet does not have the field. */
