@@ -253,8 +253,8 @@ bool take_match(struct walk *w, struct rule *r)
 
         if (!m)
                 return false;
-        memcpy(m->fields, w->fields, sizeof(m->fields));
-        m->fields[0] = first;
+        for (size_t i = 0; i < w->n_fields; i++)
+                m->fields[i] = same_place(r, w->fields[i]);
         m->n_fields = w->n_fields;
         if (walk_is(w, "lookup"))
                 return take_lookup(w, m);

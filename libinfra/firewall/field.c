@@ -117,7 +117,7 @@ static const struct field_type types[FIELD_MAX] = {
         [FIELD_RT_TYPE] = { "rt type", 1, 4, "integer", SOURCE_IP6_HEADER, 43, .extra = 2 },
         [FIELD_RT_LEFT] = { "rt seg-left", 1, 4, "integer", SOURCE_IP6_HEADER, 43, .extra = 3 },
         [FIELD_FRAG_RESERVED] = { "frag reserved", 1, 4, "integer", SOURCE_IP6_HEADER, 44, .extra = 1 },
-        [FIELD_FRAG_OFFSET] = { "frag frag-off", 2, 4, "integer", SOURCE_IP6_HEADER, 44, .extra = 2 },
+        [FIELD_FRAG_OFFSET] = { "frag offset-and-flags", 2, 4, "integer", SOURCE_IP6_HEADER, 44, .extra = 2 },
         [FIELD_FRAG_ID] = { "frag id", 4, 4, "integer", SOURCE_IP6_HEADER, 44, .extra = 4 },
         [FIELD_MH_TYPE] = { "mh type", 1, 17, "mh_type", SOURCE_IP6_HEADER, 135, .extra = 2 },
         [FIELD_TCP_NOP_EXISTS] = { "tcp option nop", 1, 39, "boolean", SOURCE_TCP_OPTION_EXISTS, 1 },

@@ -26,6 +26,7 @@ static const struct {
         { "meta iifname", FIELD_IIFNAME, 0 },          { "meta oifname", FIELD_OIFNAME, 0 },
         { "iif", FIELD_IIFNAME, 0 },                   { "oif", FIELD_OIFNAME, 0 },
         { "ip protocol", FIELD_L4PROTO, 0 },           { "ip6 nexthdr", FIELD_L4PROTO, 0 },
+        { "@th , 104 , 8", FIELD_TCP_FLAGS, IPPROTO_TCP },
         { "l4proto", FIELD_L4PROTO, 0 },               { "mark", FIELD_MARK, 0 },
 };
 

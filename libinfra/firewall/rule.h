@@ -81,5 +81,15 @@ bool scan_family(struct scan *s, int family);
 /* A match of the rule under way; NULL when memory is out. */
 struct match *scan_add_match(struct scan *s, enum match_kind kind, enum field f);
 
+/* Bits of a field that have a name of their own; 0 <= @n, NULL behind the last. */
+struct field_part {
+        const char *text;
+        enum field field;
+        uint64_t mask;
+        unsigned shift;
+};
+const struct field_part *field_part(size_t n);
+bool part_parse(const struct field_part *p, const char *text, size_t length, uint64_t *ret);
+
 /* text-value.c: one value, without ranges and prefixes. */
 bool value_parse(enum field f, const char *text, size_t length, uint8_t ret[static 16]);

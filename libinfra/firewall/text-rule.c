@@ -116,6 +116,8 @@ static void add_match(struct str *s, const struct match *m)
 {
         enum field f = m->fields[0];
 
+        if (text_part(s, m))
+                return;
         text_fields(s, m->fields, m->n_fields);
         str_add(s, " ");
         switch (m->kind) {
@@ -204,6 +206,12 @@ static bool is_whole(const uint8_t *bytes, unsigned size, uint8_t value)
         return true;
 }
 
+/* A field that is written to: nft changes flags of TCP as a byte only. */
+static const char *name_to_set(enum field f)
+{
+        return f == FIELD_TCP_FLAGS ? "@th,104,8" : field_type(f)->text;
+}
+
 /* "meta mark set meta mark & 0xff ^ 0x1" */
 static void add_change(struct str *s, const struct statement *x)
 {
@@ -211,13 +219,13 @@ static void add_change(struct str *s, const struct statement *x)
         unsigned size = field_type(x->field)->size;
         bool constant = x->kind == STATEMENT_SET && is_whole(x->mask, size, 0);
 
-        str_add(s, "%s set ", field_type(x->field)->text);
+        str_add(s, "%s set ", name_to_set(x->field));
         if (x->field == FIELD_TCP_MSS && is_whole(x->value, size, 0)) {
                 str_add(s, "rt mtu");
                 return;
         }
         if (!constant)
-                str_add(s, "%s", field_type(from)->text);
+                str_add(s, "%s", name_to_set(from));
         if (!constant && !is_whole(x->mask, size, 0xff))
                 str_add(s, " & 0x%llx", (unsigned long long)field_number(x->field, x->mask));
         if (constant)

@@ -36,6 +36,8 @@ static const struct name tcp_flags[] = { { 0x01, "fin" }, { 0x02, "syn" }, { 0x0
                                         { 0x20, "urg" }, { 0x40, "ecn" }, { 0x80, "cwr" }, {} };
 static const struct name days[] = { { 0, "Sunday" }, { 1, "Monday" }, { 2, "Tuesday" }, { 3, "Wednesday" }, { 4, "Thursday" },
                                    { 5, "Friday" }, { 6, "Saturday" }, {} };
+static const struct name dccp_types[] = { { 0, "request" }, { 1, "response" }, { 2, "data" }, { 3, "ack" }, { 4, "dataack" }, { 5, "closereq" },
+                                         { 6, "close" }, { 7, "reset" }, { 8, "sync" }, { 9, "syncack" }, {} };
 static const struct name existences[] = { { 0, "missing" }, { 1, "exists" }, {} };
 static const struct name mh_types[] = { { 0, "binding-refresh-request" }, { 1, "home-test-init" }, { 2, "careof-test-init" }, { 3, "home-test" },
                                        { 4, "careof-test" }, { 5, "binding-update" }, { 6, "binding-acknowledgement" }, { 7, "binding-error" },
@@ -146,6 +148,42 @@ void text_bits(struct str *s, enum field f, const uint8_t *mask, const char *joi
                 str_add(s, "%s0x%llx", first ? "" : joint, (unsigned long long)bits);
 }
 
+static const struct field_part parts[] = {
+        { "frag frag-off", FIELD_FRAG_OFFSET, 0xfff8, 3 },
+        { "frag reserved2", FIELD_FRAG_OFFSET, 0x6, 1 },
+        { "frag more-fragments", FIELD_FRAG_OFFSET, 0x1, 0 },
+        { "dccp type", FIELD_DCCP_TYPE, 0x1e, 1 },
+};
+
+const struct field_part *field_part(size_t n)
+{
+        return n < ELEMENTS(parts) ? &parts[n] : NULL;
+}
+
+bool text_part(struct str *s, const struct match *m)
+{
+        const struct name *words = m->fields[0] == FIELD_DCCP_TYPE ? dccp_types : NULL;
+
+        bool any = m->kind == MATCH_ANY_BIT; /* is not 0 */
+
+        for (size_t i = 0; (any || m->kind == MATCH_BITS) && i < ELEMENTS(parts); i++) {
+                uint64_t value = any ? 0 : field_number(m->fields[0], m->value);
+
+                if (parts[i].field != m->fields[0] || field_number(m->fields[0], m->mask) != parts[i].mask || value & ~parts[i].mask)
+                        continue;
+                value >>= parts[i].shift;
+                str_add(s, "%s %s", parts[i].text, m->negated != any ? "!= " : "");
+                for (; words && words->text; words++)
+                        if (words->value == value) {
+                                str_add(s, "%s", words->text);
+                                return true;
+                        }
+                str_add(s, "%llu", (unsigned long long)value);
+                return true;
+        }
+        return false;
+}
+
 static bool parse_name(const struct name *names, const char *text, uint64_t *ret)
 {
         for (; names && names->text; names++)
@@ -184,6 +222,18 @@ static bool parse_time(enum field f, const char *text, uint64_t *ret)
         }
         *ret = number > UINT64_MAX / SECOND_NS ? UINT64_MAX : number * SECOND_NS;
         return !text[n];
+}
+
+bool part_parse(const struct field_part *p, const char *text, size_t length, uint64_t *ret)
+{
+        char copy[32];
+
+        if (length >= sizeof(copy))
+                return false;
+        snprintf(copy, sizeof(copy), "%.*s", (int)length, text);
+        if (!(p->field == FIELD_DCCP_TYPE && parse_name(dccp_types, copy, ret)) && !word_number(&(struct word){ copy, length, false }, ret))
+                return false;
+        return *ret <= p->mask >> p->shift;
 }
 
 static bool parse_link(const char *text, uint8_t *ret)

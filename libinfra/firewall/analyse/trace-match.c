@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "firewall/text.h"
 
 /* Fields of the other family are not there: whatever asks for them is not met. */
 bool way_sees(const struct way *w, enum field f)
@@ -127,10 +128,33 @@ static bool meets(const struct way *w, const struct match *m, const struct eleme
         return met != m->negated;
 }
 
-bool way_meets(const struct way *w, const struct rule *r, const struct element **ret_element, const struct set **ret_set)
+/* What nobody says of a packet in words (the hour, options, what a connection has carried) is as the packet has it: told. */
+static void tell(struct way *w, const struct rule *r, const struct match *m)
 {
-        for (size_t i = 0; i < r->n_matches; i++)
+        for (size_t i = 0; i < m->n_fields; i++) {
+                enum field f = m->fields[i];
+                _cleanup_free_ char *text = NULL;
+                struct str s = {};
+
+                if (f <= FIELD_FIB_SADDR_OIF && f != FIELD_TCP_MSS)
+                        continue;
+                str_add(&s, "%s is taken as ", field_type(f)->text);
+                if (!way_sees(w, f))
+                        str_add(&s, "not there");
+                else
+                        text_value(&s, f, w->p.fields[f]);
+                text = str_take(&s);
+                if (text)
+                        way_assume(w, r, text);
+        }
+}
+
+bool way_meets(struct way *w, const struct rule *r, const struct element **ret_element, const struct set **ret_set)
+{
+        for (size_t i = 0; i < r->n_matches; i++) {
+                tell(w, r, &r->matches[i]);
                 if (!meets(w, &r->matches[i], ret_element, ret_set))
                         return false;
+        }
         return true;
 }

@@ -66,6 +66,44 @@ static void test_rows(void **state)
         }
 }
 
+/* Not translated: an error at that column, and when others are wanted all the same a rule that nobody understands. */
+static void assert_refused(const struct row *row, unsigned column)
+{
+        _cleanup_diags_ infra_diags *diags = infra_diags_new();
+        _cleanup_free_ char *text = save_of(row), *name = NULL;
+        _cleanup_legacy_ struct legacy l = {};
+        struct ruleset *r = NULL;
+
+        assert_int_equal(translate(row->family, text, false, &l, diags, &r), -EBADMSG);
+        assert_int_equal(diags->n, 1);
+        assert_string_equal(diags->items[0].file, "rules.v4");
+        assert_int_equal(diags->items[0].line, 4);
+        if (diags->items[0].column != column)
+                fail_msg("%s: column %u, not %u: %s", row->words, diags->items[0].column, column, diags->items[0].message);
+        assert_int_equal(legacy_translate(&l, true, &r, diags, NULL), 0);
+        assert_true(asprintf(&name, "%s%d-%s", row->table, row->family == AF_INET ? 4 : 6, row->chain) > 0);
+        assert_non_null(table_chain(&r->tables[0], name)->rules[1].unknown);
+        ruleset_free(r);
+}
+
+static void test_refused(void **state)
+{
+        static const struct {
+                int family;
+                const char *table, *chain, *words;
+                unsigned column;
+        } refused[] = {
+#include "translate-refused.h"
+        };
+
+        (void)state;
+        for (size_t i = 0; i < ELEMENTS(refused); i++) {
+                const struct row row = { refused[i].family, refused[i].table, refused[i].chain, refused[i].words, NULL };
+
+                assert_refused(&row, refused[i].column);
+        }
+}
+
 static void test_mistakes(void **state)
 {
         static const struct {
@@ -80,20 +118,9 @@ static void test_mistakes(void **state)
 
         (void)state;
         for (size_t i = 0; i < ELEMENTS(mistakes); i++) {
-                _cleanup_diags_ infra_diags *diags = infra_diags_new();
                 const struct row row = { AF_INET, "filter", "INPUT", mistakes[i].words, NULL };
-                _cleanup_free_ char *text = save_of(&row);
-                _cleanup_legacy_ struct legacy l = {};
-                struct ruleset *r = NULL;
 
-                assert_int_equal(translate(AF_INET, text, false, &l, diags, &r), -EBADMSG);
-                assert_int_equal(diags->n, 1);
-                assert_string_equal(diags->items[0].file, "rules.v4");
-                assert_int_equal(diags->items[0].line, 4);
-                assert_int_equal(diags->items[0].column, mistakes[i].column);
-                assert_int_equal(legacy_translate(&l, true, &r, diags, NULL), 0);
-                assert_non_null(table_chain(&r->tables[0], "filter4-INPUT")->rules[1].unknown);
-                ruleset_free(r);
+                assert_refused(&row, mistakes[i].column);
         }
 }
 
@@ -126,6 +153,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_rows),
                 cmocka_unit_test(test_mistakes),
+                cmocka_unit_test(test_refused),
                 cmocka_unit_test(test_garbled),
         };
 
