@@ -12,7 +12,7 @@
 
 #include "firewall/import/translate.h"
 
-enum { MULTIPORT_MAX = 15, ICMP_ANY = 255, DCCP_TYPE_BITS = 0x1e };
+enum { MULTIPORT_MAX = 15, ICMP_ANY = 255, DCCP_TYPE_BITS = 0x1e, DCCP_TYPES = 16 };
 
 static int add_port(struct translate *t, const struct given *g, enum field f)
 {
@@ -153,35 +153,50 @@ static int add_sctp(struct translate *t, const struct module *m)
         return r < 0 || !g ? r : add_chunks(t, g);
 }
 
+/* "REQUEST,RESPONSE" as bits; INVALID is every type that has no name. */
+static bool parse_packet_types(const char *text, unsigned *ret)
+{
+        static const struct value_word types[] = { { "REQUEST", 0x1 }, { "RESPONSE", 0x2 }, { "DATA", 0x4 }, { "ACK", 0x8 }, { "DATAACK", 0x10 }, { "CLOSEREQ", 0x20 },
+                                                   { "CLOSE", 0x40 }, { "RESET", 0x80 }, { "SYNC", 0x100 }, { "SYNCACK", 0x200 }, { "INVALID", 0xfc00 }, {} };
+        unsigned bits;
+        char name[16];
+
+        for (*ret = 0;; text++) {
+                size_t length = strcspn(text, ",");
+
+                snprintf(name, sizeof(name), "%.*s", (int)length, text);
+                if (length >= sizeof(name) || !parse_word(types, name, &bits))
+                        return false;
+                *ret |= bits;
+                text += length;
+                if (!*text)
+                        return true;
+        }
+}
+
 static int add_packet_types(struct translate *t, const struct given *g)
 {
-        static const struct value_word types[] = { { "REQUEST", 0 }, { "RESPONSE", 1 }, { "DATA", 2 }, { "ACK", 3 }, { "DATAACK", 4 }, { "CLOSEREQ", 5 },
-                                                   { "CLOSE", 6 }, { "RESET", 7 }, { "SYNC", 8 }, { "SYNCACK", 9 }, { "INVALID", 10 }, {} };
-        bool several = strchr(g->value, ',') && !g->negated;
+        unsigned types;
+        bool several;
 
+        if (!parse_packet_types(g->value, &types))
+                return value_wrong(t, g);
+        several = !g->negated && (types & (types - 1));
         if (several)
                 translate_alternatives(t);
-        for (const char *at = g->value;; at++) {
-                size_t length = strcspn(at, ",");
-                struct rule *r;
+        for (unsigned type = 0; type < DCCP_TYPES; type++) {
+                struct rule *r = several && types & 1u << type ? translate_alternative(t, false) : NULL;
                 struct match *m;
-                unsigned type;
-                char name[16];
 
-                snprintf(name, sizeof(name), "%.*s", (int)length, at);
-                if (length >= sizeof(name) || !parse_word(types, name, &type))
-                        return value_wrong(t, g);
-                r = several ? translate_alternative(t, false) : NULL;
-                m = several ? (r ? rule_add_match(r, MATCH_BITS, FIELD_DCCP_TYPE) : NULL) :
-                              translate_match(t, MATCH_BITS, FIELD_DCCP_TYPE, g->negated);
+                if (!(types & 1u << type))
+                        continue;
+                m = !several ? translate_match(t, MATCH_BITS, FIELD_DCCP_TYPE, g->negated) : r ? rule_add_match(r, MATCH_BITS, FIELD_DCCP_TYPE) : NULL;
                 if (!m)
                         return -ENOMEM;
                 m->value[0] = (uint8_t)(type << 1);
                 m->mask[0] = DCCP_TYPE_BITS;
-                at += length;
-                if (!*at)
-                        return 0;
         }
+        return 0;
 }
 
 static int add_dccp(struct translate *t, const struct module *m)

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Rules that look into headers or change them, in iptables and as the policy imported from them: the same packets leave two
+routers, byte for byte, or do not. What iptables and nftables say of it is one thing, what their kernel modules do another.
+"""
+
+import os
+import shutil
+import socket
+import struct
+import time
+
+import pytest
+
+import packets
+from test_firewall_prove import FIREWALL_TOOL, PROFILES, load_old, run_infractl
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("iptables-legacy"), reason="needs root and iptables-legacy")
+AH, ESP, COMP, SCTP, DCCP = 51, 50, 108, 132, 33
+SYN, ACK, FIN, RST, ECE, CWR = 2, 16, 1, 4, 64, 128
+MSS, WINDOW, TIMESTAMP, SACK_PERMITTED = b"\2\4\5\x78", b"\3\3\7\1", b"\x08\x0a\0\0\0\1\0\0\0\2\1\1", b"\4\2\1\1"
+
+
+class Maker:
+    """Packets with numbers, from 203.0.113.7 to 10.0.0.17; each has a port of its own."""
+
+    def __init__(self):
+        self.made = []
+
+    def ip(self, protocol, body, tos=0):
+        head = struct.pack("!BBHHHBBH4s4s", 0x45, tos, 20 + len(body), 0, 0x4000, 64, protocol, 0, socket.inet_aton("203.0.113.7"), socket.inet_aton("10.0.0.17"))
+        self.made.append(head[:10] + struct.pack("!H", packets.checksum(head)) + head[12:] + body)
+
+    def mark(self):
+        return packets.MARK + struct.pack("!I", len(self.made))
+
+    def tcp(self, flags=SYN, options=b"", tos=0, port=25):
+        body = struct.pack("!HHIIBBHHH", 20000 + len(self.made), port, 1, 0, (5 + len(options) // 4) << 4, flags, 1024, 0, 0) + options + self.mark()
+        pseudo = socket.inet_aton("203.0.113.7") + socket.inet_aton("10.0.0.17") + struct.pack("!BBH", 0, packets.TCP, len(body))
+        self.ip(packets.TCP, body[:16] + struct.pack("!H", packets.checksum(pseudo + body)) + body[18:], tos)
+
+    def all(self):
+        for flags in (SYN, ACK, SYN | ACK, FIN | ACK, SYN | ECE, SYN | CWR, SYN | ECE | CWR):
+            self.tcp(flags)
+        for options in (MSS, b"\2\4\5\x79", b"\2\4\0\1", WINDOW, TIMESTAMP, SACK_PERMITTED, MSS + WINDOW + TIMESTAMP + SACK_PERMITTED, b"\1\1\1\1", b"\x13\x12" + bytes(16) + b"\1\1"):
+            self.tcp(options=options)
+        for tos in (1, 2, 3, 0xb8, 0xbb):
+            self.tcp(tos=tos)
+        for spi in (0, 5, 499, 500, 501, 600, 601, 0xffffffff):
+            self.ip(AH, struct.pack("!BBHII", 59, 2, 0, spi, 1) + self.mark())
+            self.ip(ESP, struct.pack("!II", spi, 1) + self.mark())
+            self.ip(COMP, struct.pack("!BBH", 59, 0, spi & 0xffff) + self.mark())
+        for chunks in ((1,), (0,), (0, 3), (1, 0), (10,), (6,), (192,), (77,)):
+            body = b"".join(struct.pack("!BBH", c, 0, 8) + b"\0\0\0\0" for c in chunks)
+            self.ip(SCTP, struct.pack("!HHII", 20000 + len(self.made), 5, 0, 0) + body + struct.pack("!BBH", 77, 0, 4 + len(self.mark())) + self.mark())
+        for kind in range(12):
+            self.ip(DCCP, struct.pack("!HHBBHBBH", 20000 + len(self.made), 5, 4, 0, 0, kind << 1 | 1, 0, 0) + b"\0\0\0\0" + self.mark())
+        return self.made
+
+
+HOUR = time.gmtime().tm_hour
+DAY = time.strftime("%a", time.gmtime())
+RULES = [
+    "filter -p tcp -m tcp --tcp-option 2 -j DROP", "filter -p tcp -m tcp ! --tcp-option 8 -j DROP", "filter -p tcp -m tcp --tcp-option 19 -j DROP",
+    "filter -p tcp -m tcpmss --mss 1400:1500 -j DROP", "filter -p tcp -m tcpmss ! --mss 1400 -j DROP", "filter -p tcp -m tcpmss --mss 1:535 -j DROP",
+    "filter -p tcp -m ecn --ecn-tcp-ece -j DROP", "filter -p tcp -m ecn ! --ecn-tcp-cwr -j DROP", "filter -m ecn --ecn-ip-ect 3 -j DROP", "filter -m ecn ! --ecn-ip-ect 0 -j DROP",
+    "filter -p ah -m ah --ahspi 500:600 -j DROP", "filter -p ah -m ah ! --ahspi 500 -j DROP", "filter -p esp -m esp --espspi 500:600 -j DROP", "filter -p esp -m esp ! --espspi 1:500 -j DROP",
+    "filter -p ipcomp -m ipcomp --ipcompspi 500:600 -j DROP", "filter -p ipcomp -m ipcomp ! --ipcompspi 65535 -j DROP",
+    "filter -p sctp -m sctp --chunk-types any DATA,INIT -j DROP", "filter -p sctp -m sctp --chunk-types all DATA,INIT -j DROP",
+    "filter -p sctp -m sctp ! --chunk-types any INIT,COOKIE_ECHO -j DROP", "filter -p sctp -m sctp ! --chunk-types all DATA,SACK -j DROP",
+    "filter -p dccp -m dccp --dccp-types REQUEST,RESET -j DROP", "filter -p dccp -m dccp ! --dccp-types DATA,ACK -j DROP", "filter -p dccp -m dccp --dccp-types INVALID -j DROP",
+    "filter -m statistic --mode nth --every 3 --packet 2 -j DROP", "filter -m statistic --mode nth ! --every 4 --packet 1 -j DROP",
+    f"filter -p tcp -m time --timestart {HOUR:02}:00 --timestop {(HOUR + 2) % 24:02}:00 -j DROP", f"filter -p tcp -m time --timestart {(HOUR + 3) % 24:02}:00 --timestop {(HOUR + 4) % 24:02}:00 -j DROP",
+    f"filter -p tcp -m time --weekdays {DAY} -j DROP", f"filter -p tcp -m time ! --weekdays {DAY} -j DROP", "filter -p tcp -m time --datestart 2020-01-01T00:00:00 --datestop 2021-01-01T00:00:00 -j DROP",
+    "filter -m conntrack --ctproto 6 -j DROP", "filter -m conntrack ! --ctrepldst 192.0.2.0/24 -j DROP", "filter -p tcp -m conntrack --ctreplsrcport 25 --ctrepldstport 20003:20005 -j DROP",
+    "filter -m addrtype --src-type UNICAST -j DROP", "filter -m policy --dir out --pol none -j DROP", "filter -m policy --dir out --pol ipsec -j DROP",
+    "filter -p tcp -m connbytes --connbytes 1 --connbytes-dir original --connbytes-mode packets -j DROP", "filter -m connbytes ! --connbytes 0:60 --connbytes-dir both --connbytes-mode avgpkt -j DROP",
+    "mangle -p tcp -j TCPOPTSTRIP --strip-options mss,sack-permitted,timestamp", "mangle -p tcp -j ECN --ecn-tcp-remove", "mangle -j TTL --ttl-set 9", "mangle -p tcp -j DSCP --set-dscp 46",
+    "mangle -p tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1200",
+]
+
+
+@pytest.fixture(scope="module")
+def routers():
+    both = packets.Path(), packets.Path()
+    yield both
+    for p in both:
+        p.close()
+
+
+def both_say(routers, tmp_path, text, sent):
+    old, new = routers
+    rules, policy = tmp_path / "rules.v4", tmp_path / "policy"
+    rules.write_text(text)
+    load_old(old, text)
+    run_infractl("import", "iptables", rules, "--into", policy)
+    new.router.run(FIREWALL_TOOL, "load", policy, PROFILES)
+    for path in routers:
+        path.router.run("sysctl", "-qw", "net.netfilter.nf_conntrack_acct=1")
+        path.router.run("conntrack", "-F") if shutil.which("conntrack") else None
+    return old.forward(sent), new.forward(sent)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_same_bytes_leave(routers, tmp_path, rule):
+    table, rest = rule.split(" ", 1)
+    text = "# Generated by iptables-save v1.8.9\n"
+    for name in ("mangle", "filter"):
+        text += f"*{name}\n:FORWARD ACCEPT [0:0]\n" + (f"-A FORWARD {rest}\n" if name == table else "") + "COMMIT\n"
+    sent = Maker().all()
+    old, new = both_say(routers, tmp_path, text, sent)
+    for n, data in enumerate(sent):
+        assert old[n] == new[n], f"{rule}: packet {n}, {data.hex()}: {old[n] and old[n].hex()}, {new[n] and new[n].hex()}"
+    if table == "mangle" or "-m time" not in rule:
+        assert any(x != y for x, y in zip(old, unchanged(sent), strict=True)) or "ipsec" in rule, "the rule does nothing to any packet"
+
+
+def unchanged(sent):
+    """Forwarded: one hop less."""
+    out = []
+    for data in sent:
+        head = data[:8] + bytes([63]) + data[9:10] + b"\0\0" + data[12:20]
+        out.append(head[:10] + struct.pack("!H", packets.checksum(head)) + head[12:] + data[20:])
+    return out
+
+
+@pytest.mark.parametrize("bits", ["--save-mark --nfmask 0xf --ctmask 0xff", "--save-mark --mask 0x3c", "--save-mark"])
+def test_bits_of_marks(routers, tmp_path, bits):
+    """A mark saved in part, restored in part, and asked for: of every value the same ports get through."""
+    lines = ["# Generated by iptables-save v1.8.9", "*mangle", ":PREROUTING ACCEPT [0:0]"]
+    lines += [f"-A PREROUTING -p tcp -m tcp --dport {n} -j MARK --set-xmark {n * 37 & 0xff:#x}/0xffffffff" for n in range(1, 17)]
+    lines += ["-A PREROUTING -j CONNMARK --set-xmark 0xa5/0xffffffff", f"-A PREROUTING -j CONNMARK {bits}", "-A PREROUTING -j CONNMARK --restore-mark --nfmask 0xf0 --ctmask 0x3f",
+              "COMMIT", "*filter", ":FORWARD ACCEPT [0:0]"]
+    lines += ["-A FORWARD -m connmark --mark 0x4/0x4 -j DROP", "-A FORWARD -m mark --mark 0x12/0x12 -j DROP"]
+    maker = Maker()
+    for port in range(1, 17):
+        maker.tcp(port=port)
+    old, new = both_say(routers, tmp_path, "\n".join([*lines, "COMMIT", ""]), maker.made)
+    assert [x is None for x in old] == [x is None for x in new]
+    assert any(x is None for x in old) and any(old)
