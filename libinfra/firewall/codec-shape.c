@@ -31,7 +31,7 @@ static const struct choice statement_kinds[] = {
         { "connections", STATEMENT_CONNECTIONS }, { "quota", STATEMENT_QUOTA }, { "numgen", STATEMENT_NUMGEN },
         { "log", STATEMENT_LOG },         { "set", STATEMENT_SET },       { "copy", STATEMENT_COPY },
         { "notrack", STATEMENT_NOTRACK }, { "trace", STATEMENT_TRACE },   { "tproxy", STATEMENT_TPROXY },
-        { "synproxy", STATEMENT_SYNPROXY }, { "strip", STATEMENT_STRIP },
+        { "synproxy", STATEMENT_SYNPROXY }, { "strip", STATEMENT_STRIP },     { "helper", STATEMENT_HELPER },
 };
 _Static_assert(ELEMENTS(statement_kinds) == STATEMENT_MAX, "a name for each");
 

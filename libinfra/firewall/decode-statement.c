@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/macro.h"
+#include "firewall/helper.h"
 
 static bool take_limit(struct nftnl_expr *e, struct statement *s)
 {
@@ -61,6 +62,17 @@ static bool take_synproxy(struct nftnl_expr *e, struct statement *s)
         return true;
 }
 
+static bool take_helper(struct nftnl_expr *e, struct statement *s)
+{
+        const char *name = nftnl_expr_get_str(e, NFTNL_EXPR_OBJREF_IMM_NAME);
+        struct helper h;
+
+        if (!name || nftnl_expr_get_u32(e, NFTNL_EXPR_OBJREF_IMM_TYPE) != NFT_OBJECT_CT_HELPER || !helper_parse(name, &h))
+                return false;
+        snprintf(s->name, sizeof(s->name), "%s", name);
+        return true;
+}
+
 static bool take_bare(struct nftnl_expr *e, struct statement *s)
 {
         (void)e;
@@ -76,6 +88,7 @@ static const struct {
         { "counter", STATEMENT_COUNTER, take_bare }, { "limit", STATEMENT_LIMIT, take_limit },
         { "connlimit", STATEMENT_CONNECTIONS, take_connections }, { "quota", STATEMENT_QUOTA, take_quota },
         { "log", STATEMENT_LOG, take_log }, { "notrack", STATEMENT_NOTRACK, take_bare }, { "synproxy", STATEMENT_SYNPROXY, take_synproxy },
+        { "objref", STATEMENT_HELPER, take_helper },
 };
 
 /* Where a register is stored: a mark, a TCP option, a header. */

@@ -295,6 +295,17 @@ static bool add_strip(struct nftnl_rule *r, const struct statement *s)
         return encode_append(r, e);
 }
 
+static bool add_helper(struct nftnl_rule *r, const struct statement *s)
+{
+        struct nftnl_expr *e = nftnl_expr_alloc("objref");
+
+        if (!e)
+                return false;
+        nftnl_expr_set_u32(e, NFTNL_EXPR_OBJREF_IMM_TYPE, NFT_OBJECT_CT_HELPER);
+        nftnl_expr_set_str(e, NFTNL_EXPR_OBJREF_IMM_NAME, s->name);
+        return encode_append(r, e);
+}
+
 bool encode_statement(struct nftnl_rule *r, const struct statement *s)
 {
         switch (s->kind) {
@@ -326,6 +337,8 @@ bool encode_statement(struct nftnl_rule *r, const struct statement *s)
                 return add_synproxy(r, s);
         case STATEMENT_STRIP:
                 return add_strip(r, s);
+        case STATEMENT_HELPER:
+                return add_helper(r, s);
         default:
                 return false;
         }

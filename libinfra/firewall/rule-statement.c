@@ -2,6 +2,7 @@
 
 /* Statements of a rule: limit, log, counter, what is set, rates of each source. */
 
+#include "firewall/helper.h"
 #include "firewall/rule.h"
 
 #include <netinet/in.h>
@@ -396,6 +397,17 @@ static bool scan_synproxy(struct scan *s)
         return false;
 }
 
+/* ct helper set "ftp-tcp-4" */
+static bool scan_helper(struct scan *s)
+{
+        struct statement *x = add(s, STATEMENT_HELPER);
+        struct helper h;
+
+        if (!x || !scan_text(s, "a helper", x->name, sizeof(x->name)))
+                return false;
+        return helper_parse(x->name, &h) || scan_fail(s, false, "\"ftp-tcp-4\": helper, protocol, and 4 or 6", "'%s' is no helper", x->name);
+}
+
 /* "reset tcp option maxseg", "reset tcp option 2" */
 static bool scan_strip(struct scan *s)
 {
@@ -439,6 +451,8 @@ bool scan_statement(struct scan *s, bool *ret_taken)
                 return add(s, STATEMENT_NOTRACK);
         if (scan_take_words(s, "meta nftrace set 1"))
                 return add(s, STATEMENT_TRACE);
+        if (scan_take_words(s, "ct helper set"))
+                return scan_helper(s);
         if (scan_take(s, "tproxy"))
                 return scan_tproxy(s);
         if (scan_take(s, "synproxy"))

@@ -242,6 +242,7 @@ enum statement_kind {
         STATEMENT_TPROXY,      /* to the socket that listens at `to` (no address: one of the host's); on only when there is one */
         STATEMENT_SYNPROXY,    /* answers for the server; `rate`: segment size, `burst`: window scale, `flags`: NF_SYNPROXY_OPT_* */
         STATEMENT_STRIP,       /* TCP option `rate` is overwritten */
+        STATEMENT_HELPER,      /* the connection gets helper `name`, see helper.h */
         STATEMENT_MAX,
 };
 

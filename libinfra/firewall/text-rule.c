@@ -299,6 +299,9 @@ static void add_statement(struct str *s, const struct statement *x)
         case STATEMENT_SYNPROXY:
                 add_synproxy(s, x);
                 break;
+        case STATEMENT_HELPER:
+                str_add(s, "ct helper set \"%s\"", x->name);
+                break;
         case STATEMENT_STRIP:
                 str_add(s, "reset tcp option %llu", (unsigned long long)x->rate);
                 break;

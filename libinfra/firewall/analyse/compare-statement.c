@@ -36,12 +36,12 @@ char *statement_line(const struct statement *t)
                 [STATEMENT_CONNECTIONS] = "connections", [STATEMENT_QUOTA] = "quota", [STATEMENT_NUMGEN] = "numgen",
                 [STATEMENT_SET] = "set", [STATEMENT_NOTRACK] = "notrack", [STATEMENT_TRACE] = "trace",
                 [STATEMENT_LOG] = "log", [STATEMENT_COPY] = "copy", [STATEMENT_TPROXY] = "tproxy", [STATEMENT_SYNPROXY] = "synproxy",
-                [STATEMENT_STRIP] = "strip",
+                [STATEMENT_STRIP] = "strip", [STATEMENT_HELPER] = "helper",
         };
         struct str s = {};
 
         /* What does something to a packet is what nft writes. */
-        if (t->kind == STATEMENT_TPROXY || t->kind == STATEMENT_SYNPROXY || t->kind == STATEMENT_STRIP)
+        if (t->kind == STATEMENT_HELPER || t->kind == STATEMENT_TPROXY || t->kind == STATEMENT_SYNPROXY || t->kind == STATEMENT_STRIP)
                 return rule_statement_text(t);
         str_add(&s, "%s", words[t->kind]);
         if (t->kind == STATEMENT_LOG)

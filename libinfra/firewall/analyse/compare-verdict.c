@@ -150,7 +150,7 @@ static fn before_statement(struct course *c, const struct statement *st, fn then
                 change = effect(c, st);
                 *ret_changes = true;
                 return diagram_choose(&c->space->d, limit_holds(c, st), space_after(c->space, then, change, change), fall);
-        case STATEMENT_STRIP:
+        case STATEMENT_STRIP: case STATEMENT_HELPER:
                 change = effect(c, st);
                 *ret_changes = true;
                 return space_after(c->space, then, change, change);

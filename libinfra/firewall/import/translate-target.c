@@ -274,7 +274,7 @@ static int add_bare(struct translate *t, const struct module *m)
         return translate_statement(t, streq(m->type->name, "TRACE") ? STATEMENT_TRACE : STATEMENT_NOTRACK) ? 0 : -ENOMEM;
 }
 
-/* Zones are of connections that begin with the packet; a helper or events could only be set when that has been done. */
+/* Zones are of connections that begin with the packet; events could only be chosen when that has been done. */
 static int add_ct(struct translate *t, const struct module *m)
 {
         static const struct {
@@ -289,6 +289,8 @@ static int add_ct(struct translate *t, const struct module *m)
                 return translate_complain(t, m->at + 1, NULL, "CT is for table raw");
         if (g && streq(g->name, "--notrack"))
                 return add_bare(t, m);
+        if (g && streq(g->name, "--helper"))
+                return translate_ct_helper(t, g);
         for (size_t i = 0; g && i < ELEMENTS(zones); i++)
                 if (streq(g->name, zones[i].name)) {
                         if (streq(g->value, "mark"))
@@ -298,9 +300,9 @@ static int add_ct(struct translate *t, const struct module *m)
                 }
         for (size_t i = 0; i < m->n_given; i++)
                 if (!startswith(m->given[i].name, "--zone") && !streq(m->given[i].name, "--notrack"))
-                        return translate_complain(t, m->given[i].at, "--notrack or --zone", "nftables knows a connection for %s only behind table raw",
+                        return translate_complain(t, m->given[i].at, "--notrack, --zone or --helper alone", "nftables knows a connection for %s only behind table raw",
                                                   m->given[i].name);
-        return translate_complain(t, m->at, "--notrack or --zone", "CT needs one thing to do");
+        return translate_complain(t, m->at, "--notrack, --zone or --helper", "CT needs one thing to do");
 }
 
 static int add_queue(struct translate *t, const struct module *m)

@@ -90,6 +90,13 @@ void translate_name(const char *text, char ret[static RULESET_NAME_MAX + 1]);
 const struct legacy_chain *translate_find_chain(const struct legacy_table *t, const char *name);
 bool translate_builtin(const struct legacy_table *t, const char *chain);
 
+/* A base chain of iptables that the file does not have, with policy ACCEPT. */
+int translate_base_chain(struct table *to, int family, const char *table, const char *chain);
+
+/* translate-helper.c: CT --helper, first as a rule of raw; behind all tables it is put where nftables can do it. */
+int translate_ct_helper(struct translate *t, const struct given *g);
+int translate_place_helpers(struct table *to);
+
 /* translate-words.c: words into modules. */
 int translate_words(struct translate *t);
 const struct given *given(const struct module *m, const char *name);

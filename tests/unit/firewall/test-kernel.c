@@ -580,6 +580,36 @@ static void test_every_field(void **state)
         free(nft("-nn", "list ruleset"));
 }
 
+/* What a rule gives a connection comes with the rule and goes with it; a stranger's is seen, and goes with the next load. */
+static void test_helpers_come_and_go(void **state)
+{
+        struct fixture *f = fixture(state);
+        struct ruleset *r = ruleset_new(), *have = NULL;
+        struct chain *c = table_add_chain(&r->tables[0], "gives", NULL, 0, 0, false);
+        _cleanup_free_ char *text = NULL, *list = NULL;
+
+        strcpy(rule_add_statement(chain_add_rule(c, VERDICT_CONTINUE, NULL), STATEMENT_HELPER)->name, "ftp-tcp-4");
+        for (int i = 0; i < 2; i++) {
+                load(f, f->wanted);
+                assert_loaded(f, f->wanted);
+                load(f, r);
+                assert_loaded(f, r);
+                load(f, r);
+                assert_loaded(f, r);
+        }
+        free(nft("--", "add ct helper inet infra ftp-tcp-6 { type \"ftp\" protocol tcp; }"));
+        assert_int_equal(firewall_read(f->firewall, &have, NULL), 0);
+        text = sample_diff(have, r);
+        assert_non_null(strstr(text, "object ftp-tcp-6"));
+        ruleset_free(have);
+        load(f, r);
+        assert_loaded(f, r);
+        load(f, f->wanted);
+        list = nft("list", "ruleset");
+        assert_null(strstr(list, "helper"));
+        ruleset_free(r);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -599,7 +629,7 @@ int main(void)
                 cmocka_unit_test(test_refused_load),
                 cmocka_unit_test(test_nft_reads_our_text),
                 cmocka_unit_test(test_bans),
-                cmocka_unit_test(test_many_services), cmocka_unit_test(test_every_field),
+                cmocka_unit_test(test_many_services), cmocka_unit_test(test_every_field), cmocka_unit_test(test_helpers_come_and_go),
         };
 
         cmocka_set_message_output(CM_OUTPUT_TAP);

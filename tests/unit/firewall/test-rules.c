@@ -275,6 +275,9 @@ static void add_statements(struct chain *c)
         s->burst = 5, s->rate = 3, s->over = true;
         s = statement(c, STATEMENT_STRIP);
         s->rate = 4;
+        strcpy(statement(c, STATEMENT_HELPER)->name, "ftp-tcp-4");
+        strcpy(statement(c, STATEMENT_HELPER)->name, "ftp-tcp-6");
+        strcpy(statement(c, STATEMENT_HELPER)->name, "ftp-tcp-4");
         s = statement(c, STATEMENT_LOG);
         s->level = 8; /* audit */
         add_logs(c);
