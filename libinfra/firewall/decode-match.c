@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
+#include <linux/xfrm.h>
 #include <string.h>
 
 #include "base/macro.h"
@@ -78,6 +79,15 @@ static bool read_socket(struct nftnl_expr *e, struct load *l)
         return true;
 }
 
+static bool read_ipsec(struct nftnl_expr *e, struct load *l)
+{
+        uint32_t out = nftnl_expr_get_u8(e, NFTNL_EXPR_XFRM_DIR) == XFRM_POLICY_OUT;
+
+        *l = (struct load){ SOURCE_IPSEC, nftnl_expr_get_u32(e, NFTNL_EXPR_XFRM_KEY), 0, 2 * nftnl_expr_get_u32(e, NFTNL_EXPR_XFRM_SPNUM) + out,
+                            nftnl_expr_get_u32(e, NFTNL_EXPR_XFRM_DREG) };
+        return true;
+}
+
 static bool read_load(struct nftnl_expr *e, struct load *l)
 {
         static const struct {
@@ -88,7 +98,7 @@ static bool read_load(struct nftnl_expr *e, struct load *l)
                 { "meta", NFTNL_EXPR_META_DREG, read_meta },     { "ct", NFTNL_EXPR_CT_DREG, read_ct },
                 { "fib", NFTNL_EXPR_FIB_DREG, read_fib },        { "payload", NFTNL_EXPR_PAYLOAD_DREG, read_payload },
                 { "exthdr", NFTNL_EXPR_EXTHDR_DREG, read_option }, { "rt", NFTNL_EXPR_RT_DREG, read_route },
-                { "socket", NFTNL_EXPR_SOCKET_DREG, read_socket },
+                { "socket", NFTNL_EXPR_SOCKET_DREG, read_socket }, { "xfrm", NFTNL_EXPR_XFRM_DREG, read_ipsec },
         };
 
         for (size_t i = 0; i < ELEMENTS(loads); i++)

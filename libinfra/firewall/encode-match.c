@@ -12,6 +12,7 @@
 #include <netinet/in.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
+#include <linux/xfrm.h>
 #include <string.h>
 
 #include "base/macro.h"
@@ -99,6 +100,14 @@ static void fill_socket(struct nftnl_expr *e, const struct field_type *t, uint32
         nftnl_expr_set_u32(e, NFTNL_EXPR_SOCKET_LEVEL, 0);
 }
 
+static void fill_ipsec(struct nftnl_expr *e, const struct field_type *t, uint32_t reg)
+{
+        nftnl_expr_set_u32(e, NFTNL_EXPR_XFRM_KEY, t->key);
+        nftnl_expr_set_u8(e, NFTNL_EXPR_XFRM_DIR, t->extra % 2 ? XFRM_POLICY_OUT : XFRM_POLICY_IN);
+        nftnl_expr_set_u32(e, NFTNL_EXPR_XFRM_SPNUM, t->extra / 2);
+        nftnl_expr_set_u32(e, NFTNL_EXPR_XFRM_DREG, reg);
+}
+
 bool encode_load(struct nftnl_rule *r, enum field f, uint32_t reg)
 {
         static const struct {
@@ -113,6 +122,7 @@ bool encode_load(struct nftnl_rule *r, enum field f, uint32_t reg)
                 [SOURCE_FIB] = { "fib", fill_fib },
                 [SOURCE_ROUTE] = { "rt", fill_route },
                 [SOURCE_SOCKET] = { "socket", fill_socket },
+                [SOURCE_IPSEC] = { "xfrm", fill_ipsec },
                 [SOURCE_TCP_OPTION] = { "exthdr", fill_option },
                 [SOURCE_TCP_OPTION_EXISTS] = { "exthdr", fill_option },
                 [SOURCE_IP6_HEADER] = { "exthdr", fill_option },

@@ -8,6 +8,12 @@
 #include "firewall/ruleset.h"
 
 #define HOST .host_order = true
+#define IPSEC_ROW(direction, out, n, number)                                                                                              \
+        [FIELD_IPSEC(out, 0, n)] = { "ipsec " direction number " reqid", 4, 4, "integer", SOURCE_IPSEC, NFT_XFRM_KEY_REQID, HOST, (n) * 2 + (out) }, \
+        [FIELD_IPSEC(out, 1, n)] = { "ipsec " direction number " spi", 4, 4, "integer", SOURCE_IPSEC, NFT_XFRM_KEY_SPI, .extra = (n) * 2 + (out) }
+#define IPSEC_ROWS(direction, out)                                                                                 \
+        IPSEC_ROW(direction, out, 0, ""), IPSEC_ROW(direction, out, 1, " spnum 1"), IPSEC_ROW(direction, out, 2, " spnum 2"), \
+                IPSEC_ROW(direction, out, 3, " spnum 3"), IPSEC_ROW(direction, out, 4, " spnum 4"), IPSEC_ROW(direction, out, 5, " spnum 5")
 #define HOST_FIRST_IS_LAST (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
 
 static const struct field_type types[FIELD_MAX] = {
@@ -147,6 +153,8 @@ static const struct field_type types[FIELD_MAX] = {
         [FIELD_SCTP_ASCONF] = { "sctp chunk asconf", 1, 39, "boolean", SOURCE_SCTP_CHUNK_EXISTS, 193 },
         [FIELD_SCTP_ASCONF_ACK] = { "sctp chunk asconf-ack", 1, 39, "boolean", SOURCE_SCTP_CHUNK_EXISTS, 128 },
         [FIELD_SCTP_FORWARD_TSN] = { "sctp chunk forward-tsn", 1, 39, "boolean", SOURCE_SCTP_CHUNK_EXISTS, 192 },
+        IPSEC_ROWS("in", 0),
+        IPSEC_ROWS("out", 1),
 };
 
 const struct field_type *field_type(enum field f)

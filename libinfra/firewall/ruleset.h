@@ -159,8 +159,13 @@ enum field {
         FIELD_SCTP_ASCONF,
         FIELD_SCTP_ASCONF_ACK,
         FIELD_SCTP_FORWARD_TSN,
+        FIELD_IPSEC_FIRST, /* see FIELD_IPSEC() */
+        FIELD_IPSEC_LAST = FIELD_IPSEC_FIRST + 23,
         FIELD_MAX,
 };
+
+/* The request number or (@spi) the SPI of the @n-th state of IPsec that a packet came through, or (@out) goes through; n < 6. */
+#define FIELD_IPSEC(out, spi, n) (FIELD_IPSEC_FIRST + ((out) * 2 + (spi)) * 6 + (n))
 
 /* Of those that end in _EXISTS the value is 1 or 0. */
 enum field_source {
@@ -172,6 +177,7 @@ enum field_source {
         SOURCE_FIB,
         SOURCE_ROUTE,
         SOURCE_SOCKET,
+        SOURCE_IPSEC,
         SOURCE_TCP_OPTION,
         SOURCE_TCP_OPTION_EXISTS,
         SOURCE_IP6_HEADER,
@@ -188,7 +194,7 @@ struct field_type {
         enum field_source source;
         unsigned key;        /* meta, ct, fib, rt or socket key, the offset in the header, or the kind of option, header or chunk */
         bool host_order;     /* a number in the order of this machine; otherwise as in the packet */
-        unsigned extra;      /* ct: direction + 1; fib: NFTA_FIB_F_*; options and headers of IPv6: offset within */
+        unsigned extra;      /* ct: direction + 1; fib: NFTA_FIB_F_*; options and headers of IPv6: offset within; ipsec: 2 * number of the state + out */
 };
 const struct field_type *field_type(enum field f);
 /* The field that says whether that is there at all; FIELD_MAX: none does. */

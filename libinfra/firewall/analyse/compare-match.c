@@ -2,6 +2,7 @@
 
 /* Matches, sets and maps as functions; built in halves, so that ten thousand elements are as good as sorted. */
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/array.h"
@@ -98,6 +99,12 @@ static fn is_there(struct course *c, enum field f)
 
         if (field_presence(f) != FIELD_MAX)
                 return space_range(c->space, field_presence(f), one, one);
+        if (field_type(f)->source == SOURCE_IPSEC) {
+                char state[64];
+
+                snprintf(state, sizeof(state), "there is a state of IPsec, %s, number %u", field_type(f)->extra % 2 ? "out" : "in", field_type(f)->extra / 2);
+                return diagram_bit(&c->space->d, space_atom(c->space, state, 1));
+        }
         if (field_type(f)->source == SOURCE_SOCKET)
                 return diagram_bit(&c->space->d, space_atom(c->space, "there is a socket", 1));
         if (field_type(f)->source != SOURCE_CT || f < FIELD_FIB_SADDR_OIF)

@@ -11,6 +11,8 @@
 
 #include "base/array.h"
 
+#define IPSEC_ORDER(out, spi) FIELD_IPSEC(out, spi, 0), FIELD_IPSEC(out, spi, 1), FIELD_IPSEC(out, spi, 2), FIELD_IPSEC(out, spi, 3), FIELD_IPSEC(out, spi, 4), FIELD_IPSEC(out, spi, 5)
+
 /* What decides most and is translated comes first; then a translation leaves only what is behind. */
 static const enum field order[] = {
         FIELD_CT_STATE, FIELD_CT_DIRECTION, FIELD_CT_STATUS, FIELD_FIB_DADDR_TYPE, FIELD_PROTOCOL, FIELD_IP_DADDR, FIELD_IP6_DADDR,
@@ -35,6 +37,7 @@ static const enum field order[] = {
         FIELD_SCTP_HEARTBEAT, FIELD_SCTP_HEARTBEAT_ACK, FIELD_SCTP_ABORT, FIELD_SCTP_SHUTDOWN, FIELD_SCTP_SHUTDOWN_ACK,
         FIELD_SCTP_ERROR, FIELD_SCTP_COOKIE_ECHO, FIELD_SCTP_COOKIE_ACK, FIELD_SCTP_ECNE, FIELD_SCTP_CWR,
         FIELD_SCTP_SHUTDOWN_COMPLETE, FIELD_SCTP_ASCONF, FIELD_SCTP_ASCONF_ACK, FIELD_SCTP_FORWARD_TSN,
+        IPSEC_ORDER(0, 0), IPSEC_ORDER(0, 1), IPSEC_ORDER(1, 0), IPSEC_ORDER(1, 1),
 };
 
 static const uint32_t states[] = { STATE_BIT_NEW, STATE_BIT_ESTABLISHED, STATE_BIT_RELATED, STATE_BIT_INVALID, STATE_BIT_UNTRACKED };

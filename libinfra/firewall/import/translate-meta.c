@@ -13,6 +13,8 @@
 
 #include "firewall/import/translate.h"
 
+enum { IPSEC_STATES = 6 }; /* XFRM_MAX_DEPTH */
+
 static int needs_option(struct translate *t, const struct module *m)
 {
         return translate_complain(t, m->at, NULL, "match %s needs an option", m->type->name);
@@ -262,20 +264,61 @@ static int add_rpfilter(struct translate *t, const struct module *m)
         return translate_number(t, fields[given(m, "--validmark") != NULL][given(m, "--loose") != NULL], 0, !given(m, "--invert"));
 }
 
+static int add_state(struct translate *t, const struct given *g, enum field f, struct rule *to)
+{
+        uint64_t number;
+        int r = g ? value_number(t, g, UINT32_MAX, &number) : 0;
+        struct match *m = g && r >= 0 ? rule_add_match(to, MATCH_EQUAL, f) : NULL;
+
+        if (!g || r < 0)
+                return r;
+        if (!m)
+                return -ENOMEM;
+        m->negated = g->negated;
+        field_put_number(f, number, m->value);
+        return 0;
+}
+
+/* One of the states that a packet went through is that; with --strict there is no other. */
+static int add_states(struct translate *t, const struct module *m, bool out)
+{
+        const struct given *strict = given(m, "--strict");
+        int r = strict ? translate_unless(t, FIELD_IPSEC(out, 0, 1), 0, UINT32_MAX) : 0;
+
+        translate_alternatives(t);
+        for (unsigned n = 0; r >= 0 && n < (strict ? 1 : IPSEC_STATES); n++) {
+                struct rule *one = translate_alternative(t, false);
+                struct match *any = one && !given(m, "--reqid") && !given(m, "--spi") ? rule_add_match(one, MATCH_RANGE, FIELD_IPSEC(out, 0, n)) : NULL;
+
+                if (!one)
+                        return -ENOMEM;
+                if (any)
+                        field_put_number(any->fields[0], UINT32_MAX, any->mask);
+                r = add_state(t, given(m, "--reqid"), FIELD_IPSEC(out, 0, n), one);
+                r = r < 0 ? r : add_state(t, given(m, "--spi"), FIELD_IPSEC(out, 1, n), one);
+        }
+        return r;
+}
+
 static int add_policy(struct translate *t, const struct module *m)
 {
+        static const char *const unknown[] = { "--proto", "--mode", "--tunnel-src", "--tunnel-dst", "--next" };
         const struct given *dir = given(m, "--dir"), *pol = given(m, "--pol");
 
-        for (size_t i = 0; i < m->n_given; i++)
-                if (&m->given[i] != dir && &m->given[i] != pol)
-                        return translate_complain(t, m->given[i].at, "only whether IPsec brought or takes the packet can be asked for",
-                                                  "%s has no counterpart here", m->given[i].name);
+        for (size_t i = 0; i < ELEMENTS(unknown); i++)
+                if (given(m, unknown[i]))
+                        return translate_complain(t, given(m, unknown[i])->at, "whether IPsec brought or takes the packet, --reqid and --spi can be asked for",
+                                                  "%s has no counterpart here", unknown[i]);
         if (!dir || !pol)
                 return translate_complain(t, m->at, NULL, "match policy needs --dir and --pol");
         if (!streq(dir->value, "in") && !streq(dir->value, "out"))
                 return value_wrong(t, dir);
         if (!streq(pol->value, "ipsec") && !streq(pol->value, "none"))
                 return value_wrong(t, pol);
+        if (m->n_given > 2 && streq(pol->value, "none"))
+                return translate_complain(t, pol->at, NULL, "what IPsec does not touch has no states to ask for");
+        if (m->n_given > 2)
+                return add_states(t, m, streq(dir->value, "out"));
         return translate_number(t, streq(dir->value, "in") ? FIELD_SECPATH : FIELD_ROUTE_IPSEC, streq(pol->value, "ipsec"), false);
 }
 

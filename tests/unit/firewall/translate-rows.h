@@ -151,3 +151,5 @@
         { AF_INET6, "filter", "INPUT", "-m addrtype --dst-type LOCAL --limit-iface-in -j ACCEPT", "fib daddr . iif type local accept" },
         { AF_INET6, "mangle", "PREROUTING", "-p tcp -m socket --transparent -j MARK --set-xmark 0x1/0xffffffff", "meta l4proto tcp socket transparent 1 jump part_1" },
         { AF_INET6, "filter", "INPUT", "-m conntrack --ctreplsrc 2001:db8::/64 -j ACCEPT", "ct reply ip6 saddr 2001:db8::/64 accept" },
+        { AF_INET, "filter", "FORWARD", "-m policy --dir in --pol ipsec --reqid 5 -j ACCEPT", "ipsec in spnum 5 reqid 5 accept" },
+        { AF_INET, "filter", "FORWARD", "-m policy --dir out --pol ipsec --strict ! --reqid 5 --spi 0x100 -j DROP", "jump part_1" },
