@@ -151,6 +151,7 @@ static bool take_store(struct walk *w, struct rule *r)
         if (!trace) {
                 s->field = f;
                 memcpy(s->value, w->values[0], sizeof(s->value));
+                statement_keep_labels(s);
         }
         walk_step(w);
         return true;

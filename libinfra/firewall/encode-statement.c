@@ -217,7 +217,7 @@ static bool add_set(struct nftnl_rule *r, const struct statement *s)
                 return add_header(r, s);
         if (s->field == FIELD_TCP_MSS && all(s->value, size, 0))
                 return add_route_mss(r);
-        if (all(s->mask, size, 0))
+        if (all(s->mask, size, 0) || s->field == FIELD_CT_LABEL)
                 return encode_immediate(r, NFT_REG_1, s->value, size) && add_store(r, s->field);
         return encode_load(r, s->field, NFT_REG_1) && encode_mask(r, s->mask, s->value, size) && add_store(r, s->field);
 }

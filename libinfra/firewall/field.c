@@ -4,6 +4,8 @@
 
 #include <linux/netfilter/nf_tables.h>
 
+#include <string.h>
+
 #include "base/macro.h"
 #include "firewall/ruleset.h"
 
@@ -106,6 +108,7 @@ static const struct field_type types[FIELD_MAX] = {
         [FIELD_CT_PROTOCOL] = { "ct original protocol", 1, 12, "inet_proto", SOURCE_CT, NFT_CT_PROTOCOL }, /* both directions have the same */
         [FIELD_CT_EXPIRATION] = { "ct expiration", 4, 18, "time", SOURCE_CT, NFT_CT_EXPIRATION, HOST },
         [FIELD_CT_SECMARK] = { "ct secmark", 4, 4, "integer", SOURCE_CT, NFT_CT_SECMARK, HOST },
+        [FIELD_CT_LABEL] = { "ct label", 16, 30, "ct_label", SOURCE_CT, NFT_CT_LABELS, HOST },
         [FIELD_CT_ZONE] = { "ct zone", 2, 4, "integer", SOURCE_CT, NFT_CT_ZONE, HOST },
         [FIELD_CT_ORIG_ZONE] = { "ct original zone", 2, 4, "integer", SOURCE_CT, NFT_CT_ZONE, HOST, 1 },
         [FIELD_CT_REPLY_ZONE] = { "ct reply zone", 2, 4, "integer", SOURCE_CT, NFT_CT_ZONE, HOST, 2 },
@@ -195,4 +198,26 @@ void field_put_number(enum field f, uint64_t number, uint8_t *value)
 
         for (unsigned i = size; i-- > 0; number >>= 8)
                 value[types[f].host_order && HOST_FIRST_IS_LAST ? size - 1 - i : i] = (uint8_t)number;
+}
+
+/* The kernel's are an array of words of this machine. */
+void field_put_bit(unsigned bit, uint8_t value[static 16])
+{
+        unsigned at = bit / 8;
+
+        if (!HOST_FIRST_IS_LAST)
+                at ^= sizeof(long) - 1;
+        value[at] |= (uint8_t)(1u << bit % 8);
+}
+
+int field_bit(const uint8_t value[static 16])
+{
+        for (unsigned bit = 0; bit < 128; bit++) {
+                uint8_t one[16] = {};
+
+                field_put_bit(bit, one);
+                if (memcmp(one, value, sizeof(one)) == 0)
+                        return (int)bit;
+        }
+        return -1;
 }

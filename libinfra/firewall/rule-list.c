@@ -328,6 +328,15 @@ static bool scan_single(struct scan *s, enum field f, bool negated, bool exact)
         } else {
                 if (!scan_value(s, f, &v))
                         return false;
+                if (f == FIELD_CT_LABEL) {
+                        /* A number is a bit, which is there or not; a range of them is none. */
+                        if (exact || is_range(&v))
+                                return scan_fail(s, false, "ct label 5", "one label can be asked for, and only whether it is there");
+                        m = scan_add_match(s, MATCH_ANY_BIT, f);
+                        if (m)
+                                memcpy(m->mask, v.first, 16);
+                        return m;
+                }
                 m = scan_add_match(s, v.masked ? MATCH_BITS : is_range(&v) ? MATCH_RANGE : MATCH_EQUAL, f);
                 if (m) {
                         memcpy(m->value, v.first, 16);

@@ -282,6 +282,7 @@ static bool can_set(enum field f)
         case FIELD_IP6_CLASS:
         case FIELD_IP6_HOPLIMIT:
         case FIELD_TCP_FLAGS:
+        case FIELD_CT_LABEL:
         case FIELD_CT_ZONE:
         case FIELD_CT_ORIG_ZONE:
         case FIELD_CT_REPLY_ZONE:
@@ -308,6 +309,7 @@ static bool scan_set(struct scan *s, enum field f)
                 if (!scan_value(s, f, &v))
                         return false;
                 memcpy(x->value, v.first, 16);
+                statement_keep_labels(x);
                 return true;
         }
         if (!scan_field(s, &from))

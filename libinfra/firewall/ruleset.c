@@ -128,6 +128,12 @@ struct statement *rule_add_statement(struct rule *r, enum statement_kind kind)
         return s;
 }
 
+void statement_keep_labels(struct statement *s)
+{
+        for (unsigned i = 0; s->field == FIELD_CT_LABEL && i < sizeof(s->mask); i++)
+                s->mask[i] = (uint8_t)~s->value[i];
+}
+
 const uint8_t *statement_field_mask(const struct statement *s, enum field f)
 {
         const uint8_t *mask = f == FIELD_IP_SADDR || f == FIELD_IP6_SADDR   ? s->mask

@@ -112,6 +112,7 @@ enum field {
         FIELD_CT_PROTOCOL,
         FIELD_CT_EXPIRATION, /* milliseconds */
         FIELD_CT_SECMARK,
+        FIELD_CT_LABEL, /* 128 bits; a value of one is its number, see field_put_bit() */
         FIELD_CT_ZONE,
         FIELD_CT_ORIG_ZONE,
         FIELD_CT_REPLY_ZONE,
@@ -241,7 +242,7 @@ enum statement_kind {
         STATEMENT_QUOTA,       /* on only until (`over`: after) `rate` bytes */
         STATEMENT_NUMGEN,      /* on only when a counter (`random`: a random number) modulo `burst` is <= `rate` (`over`: == `rate`) */
         STATEMENT_LOG,
-        STATEMENT_SET,         /* `field` = `field` & mask ^ value; FIELD_TCP_MSS with value 0: what the route's MTU allows */
+        STATEMENT_SET,         /* `field` = `field` & mask ^ value; FIELD_TCP_MSS with value 0: what the route's MTU allows; FIELD_CT_LABEL: mask is ~value */
         STATEMENT_COPY,        /* `field` = fields[0] & mask ^ value */
         STATEMENT_NOTRACK,
         STATEMENT_TRACE,
@@ -277,6 +278,9 @@ struct statement {
         uint16_t threshold;  /* LOG to a group: packets kept back; 0 = the kernel's default */
         struct translation to; /* TPROXY */
 };
+
+/* A label is put to the others: the mask of a SET that has its value. */
+void statement_keep_labels(struct statement *s);
 
 /* METER, CONNECTIONS: the bits of a field that count: `mask` of a source address, `value` of a destination; NULL: all. */
 const uint8_t *statement_field_mask(const struct statement *s, enum field f);
@@ -403,6 +407,9 @@ bool set_same_shape(const struct set *a, const struct set *b);
 /* The value of a field of at most 8 bytes as a number; @value as it stands in matches and keys. */
 uint64_t field_number(enum field f, const uint8_t *value);
 void field_put_number(enum field f, uint64_t number, uint8_t *value);
+void field_put_bit(unsigned bit, uint8_t value[static 16]);
+/* The one bit of FIELD_CT_LABEL that is set; -1: none, or several. */
+int field_bit(const uint8_t value[static 16]);
 
 /* Whether both are only jumped to, or base chains at the same place with the same policy. */
 bool chain_same_hook(const struct chain *a, const struct chain *b);

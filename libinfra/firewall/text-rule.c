@@ -90,6 +90,10 @@ static void add_any_bit(struct str *s, const struct match *m)
         static const uint8_t zero[16];
         struct match none = *m;
 
+        if (!m->negated && m->fields[0] == FIELD_CT_LABEL && field_bit(m->mask) >= 0) {
+                text_value(s, FIELD_CT_LABEL, m->mask);
+                return;
+        }
         if (!m->negated && is_flags(m->fields[0])) {
                 text_bits(s, m->fields[0], m->mask, ",");
                 return;
@@ -217,7 +221,7 @@ static void add_change(struct str *s, const struct statement *x)
 {
         enum field from = x->kind == STATEMENT_COPY ? x->fields[0] : x->field;
         unsigned size = field_type(x->field)->size;
-        bool constant = x->kind == STATEMENT_SET && is_whole(x->mask, size, 0);
+        bool constant = x->kind == STATEMENT_SET && (is_whole(x->mask, size, 0) || x->field == FIELD_CT_LABEL);
 
         str_add(s, "%s set ", name_to_set(x->field));
         if (x->field == FIELD_TCP_MSS && is_whole(x->value, size, 0)) {

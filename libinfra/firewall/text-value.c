@@ -110,6 +110,12 @@ void text_value(struct str *s, enum field f, const uint8_t *value)
                 text_name(s, value, 16);
         } else if (is_address(f)) {
                 str_add(s, "%s", inet_ntop(field_type(f)->size == 4 ? AF_INET : AF_INET6, value, text, sizeof(text)));
+        } else if (f == FIELD_CT_LABEL && field_bit(value) >= 0) {
+                str_add(s, "%d", field_bit(value));
+        } else if (f == FIELD_CT_LABEL) {
+                str_add(s, "0x");
+                for (unsigned i = 0; i < 16; i++)
+                        str_add(s, "%02x", value[i]);
         } else if (f == FIELD_ETHER_SADDR) {
                 for (unsigned i = 0; i < 6; i++)
                         str_add(s, "%s%02x", i ? ":" : "", value[i]);
@@ -262,6 +268,12 @@ bool value_parse(enum field f, const char *text, size_t length, uint8_t ret[stat
                 return inet_pton(size == 4 ? AF_INET : AF_INET6, copy, ret) == 1;
         if (f == FIELD_ETHER_SADDR)
                 return parse_link(copy, ret);
+        if (f == FIELD_CT_LABEL) {
+                if (!word_number(&(struct word){ copy, length, false }, &number) || number > 127)
+                        return false;
+                field_put_bit((unsigned)number, ret);
+                return true;
+        }
         if (!parse_name(words_of(f), copy, &number) && !parse_name(read_only, copy, &number) && !parse_service(f, copy, &number) &&
             !parse_time(f, copy, &number) && !word_number(&(struct word){ copy, length, false }, &number))
                 return false;

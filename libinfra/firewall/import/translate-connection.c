@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <linux/netfilter/nf_tables.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -229,3 +230,59 @@ static int add_connbytes(struct translate *t, const struct module *m)
 static const struct option_type connbytes_options[] = { { "--connbytes", 1, true, NULL }, { "--connbytes-mode", 1, false, NULL },
                                                         { "--connbytes-dir", 1, false, NULL }, {} };
 const struct module_type translate_match_connbytes = { "connbytes", connbytes_options, add_connbytes, 0 };
+
+/* A number, or a name that this host's list has for it. */
+static bool parse_label(const char *text, unsigned *ret)
+{
+        FILE *f;
+        char name[64], line[256];
+        uint64_t number;
+        bool found = false;
+
+        if (parse_number(text, 127, &number)) {
+                *ret = (unsigned)number;
+                return true;
+        }
+        f = fopen("/etc/xtables/connlabel.conf", "re");
+        while (f && !found && fgets(line, sizeof(line), f))
+                found = sscanf(line, "%3u %63s", ret, name) == 2 && streq(name, text) && *ret <= 127;
+        if (f)
+                fclose(f);
+        return found;
+}
+
+static int add_connlabel(struct translate *t, const struct module *m)
+{
+        const struct given *g = given(m, "--label"), *set = given(m, "--set");
+        struct statement *s;
+        struct match *match;
+        struct rule *none;
+        unsigned bit;
+        int r;
+
+        if (!g)
+                return translate_complain(t, m->at, NULL, "connlabel needs --label");
+        if (!parse_label(g->value, &bit))
+                return translate_complain(t, g->at + 1, "0 to 127, or a name of /etc/xtables/connlabel.conf", "there is no label '%s'", g->value);
+        if (set && g->negated)
+                return translate_complain(t, set->at, "leave the rule out", "what sets a label and is met when it could not is not said here");
+        if (set) {
+                /* Without a connection the rule is over. */
+                r = translate_range(t, FIELD_CT_DIRECTION, 0, 1, false);
+                s = r < 0 ? NULL : translate_statement(t, STATEMENT_SET);
+                if (s) {
+                        s->field = FIELD_CT_LABEL;
+                        field_put_bit(bit, s->value);
+                        statement_keep_labels(s);
+                }
+                return s ? 0 : -ENOMEM;
+        }
+        none = g->negated ? translate_alternative(t, true) : NULL;
+        match = !g->negated ? translate_match(t, MATCH_ANY_BIT, FIELD_CT_LABEL, false) : none ? rule_add_match(none, MATCH_ANY_BIT, FIELD_CT_LABEL) : NULL;
+        if (match)
+                field_put_bit(bit, match->mask);
+        return match ? 0 : -ENOMEM;
+}
+
+static const struct option_type connlabel_options[] = { { "--label", 1, true, NULL }, { "--set", 0, false, NULL }, {} };
+const struct module_type translate_match_connlabel = { "connlabel", connlabel_options, add_connlabel, 0 };

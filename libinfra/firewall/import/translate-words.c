@@ -43,7 +43,6 @@ static const struct {
         { "ipvs", "nftables does not ask IPVS: match addresses and ports of the service" },
         { "eui64", "nftables compares no two fields of a packet" },
         { "srh", "it also compares two fields of the header, which nftables does not" },
-        { "connlabel", "mark connections with CONNMARK" },
         { "TEE", "nftables copies packets in tables of one family only, not in one of both" },
         { "SNPT", "translate with NETMAP, which keeps track of connections" },
         { "DNPT", "translate with NETMAP, which keeps track of connections" },

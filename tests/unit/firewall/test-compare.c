@@ -462,6 +462,22 @@ static void test_what_is_not_there(void **state)
         }
 }
 
+/* A label is put to the others. */
+static void test_labels(void **state)
+{
+        struct ruleset *a = ruleset_new(), *b = ruleset_new();
+
+        (void)state;
+        for (unsigned i = 0; i < 3; i++) {
+                struct statement *s = rule_add_statement(chain_add_rule(base(i ? a : b, "filter", NF_INET_LOCAL_IN, (int)i, false), VERDICT_CONTINUE, NULL), STATEMENT_SET);
+
+                s->field = FIELD_CT_LABEL;
+                field_put_bit(i == 1 ? 5 : 6, s->value);
+                statement_keep_labels(s);
+        }
+        finish(a, b, ANSWER_DIFFERENT);
+}
+
 /* A day of the week is what the kernel's timezone makes of it, and that is said. */
 static void test_days(void **state)
 {
@@ -631,7 +647,7 @@ int main(void)
                 cmocka_unit_test(test_map_and_rules), cmocka_unit_test(test_translation), cmocka_unit_test(test_translation_to_the_same),
                 cmocka_unit_test(test_marks_are_seen_later), cmocka_unit_test(test_last_mark_is_an_outcome), cmocka_unit_test(test_copied_marks), cmocka_unit_test(test_rejections),
                 cmocka_unit_test(test_limits), cmocka_unit_test(test_not_understood), cmocka_unit_test(test_run_time_sets_are_empty),
-                cmocka_unit_test(test_interface_wildcards), cmocka_unit_test(test_no_way_out_before_routing), cmocka_unit_test(test_what_is_not_there), cmocka_unit_test(test_days), cmocka_unit_test(test_what_is_done_to_packets),
+                cmocka_unit_test(test_interface_wildcards), cmocka_unit_test(test_no_way_out_before_routing), cmocka_unit_test(test_what_is_not_there), cmocka_unit_test(test_days), cmocka_unit_test(test_labels), cmocka_unit_test(test_what_is_done_to_packets),
                 cmocka_unit_test(test_untracked),
                 cmocka_unit_test(test_dnat_status), cmocka_unit_test(test_original_destination), cmocka_unit_test(test_memory_limit),
                 cmocka_unit_test(test_source_translation),

@@ -136,7 +136,7 @@ static void add_further_fields(struct chain *c)
                 bool exists = streq(field_type(f)->datatype_name, "boolean") || field_type(f)->source == SOURCE_SOCKET;
 
                 /* nft lists these, but does not read them. */
-                if (f == FIELD_SECMARK || f == FIELD_CT_SECMARK || f == FIELD_FRAG_OFFSET)
+                if (f == FIELD_SECMARK || f == FIELD_CT_SECMARK || f == FIELD_FRAG_OFFSET || f == FIELD_CT_LABEL)
                         continue;
                 for (int negated = 0; negated < 2; negated++) {
                         struct match *m;
@@ -232,6 +232,11 @@ static void add_zones(struct chain *c)
         static const enum field zones[] = { FIELD_CT_ZONE, FIELD_CT_ORIG_ZONE, FIELD_CT_REPLY_ZONE };
         struct statement *s;
 
+        field_put_bit(77, rule_add_match(rule(c, VERDICT_CONTINUE), MATCH_ANY_BIT, FIELD_CT_LABEL)->mask);
+        s = rule_add_statement(rule(c, VERDICT_CONTINUE), STATEMENT_SET);
+        s->field = FIELD_CT_LABEL;
+        field_put_bit(5, s->value);
+        statement_keep_labels(s);
         for (size_t i = 0; i < ELEMENTS(zones); i++) {
                 s = rule_add_statement(rule(c, VERDICT_CONTINUE), STATEMENT_SET);
                 s->field = zones[i];

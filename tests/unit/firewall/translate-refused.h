@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* Rows of test-translate.c: rules that iptables takes and nftables has no words for, and the column that is named. */
-        { AF_INET, "filter", "INPUT", "-m connlabel --label \"3\" -j ACCEPT", 13 },
         { AF_INET, "filter", "INPUT", "-m time --monthdays 1,15 --datestart 2026-01-01T00:00:00 --datestop 2038-01-19T03:14:07 -j ACCEPT", 18 },
         { AF_INET, "mangle", "PREROUTING", "-m socket --transparent --restore-skmark -j ACCEPT", 39 },
         { AF_INET, "filter", "INPUT", "-p tcp -m osf --genre Linux --ttl 2 --log 1 -j ACCEPT", 20 },
@@ -56,3 +55,5 @@
         { AF_INET, "filter", "INPUT", "-m statistic --mode nth --every 3 --packet 3 -j DROP", 53 },
         { AF_INET, "raw", "PREROUTING", "-j CT --helper ftp", 21 },
         { AF_INET, "raw", "PREROUTING", "-p tcp -j CT --zone 5 --helper ftp", 37 },
+        { AF_INET, "filter", "INPUT", "-m connlabel --label 128 -j DROP", 31 },
+        { AF_INET, "filter", "INPUT", "-m connlabel ! --label 5 --set -j DROP", 35 },

@@ -153,3 +153,6 @@
         { AF_INET6, "filter", "INPUT", "-m conntrack --ctreplsrc 2001:db8::/64 -j ACCEPT", "ct reply ip6 saddr 2001:db8::/64 accept" },
         { AF_INET, "filter", "FORWARD", "-m policy --dir in --pol ipsec --reqid 5 -j ACCEPT", "ipsec in spnum 5 reqid 5 accept" },
         { AF_INET, "filter", "FORWARD", "-m policy --dir out --pol ipsec --strict ! --reqid 5 --spi 0x100 -j DROP", "jump part_1" },
+        { AF_INET, "filter", "INPUT", "-m connlabel --label \"77\" -j ACCEPT", "ct label 77 accept" },
+        { AF_INET, "filter", "INPUT", "-m connlabel ! --label 5 -j ACCEPT", "jump part_1" },
+        { AF_INET, "filter", "INPUT", "-m connlabel --label 5 --set -j ACCEPT", "ct direction original-reply ct label set 5 accept" },
