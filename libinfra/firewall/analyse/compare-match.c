@@ -124,9 +124,14 @@ static fn all_there(struct course *c, const struct match *m)
 
 static void assume(struct course *c, const struct match *m)
 {
-        for (size_t i = 0; i < m->n_fields; i++)
-                if (m->fields[i] == FIELD_DAY)
+        for (size_t i = 0; i < m->n_fields; i++) {
+                enum field f = m->fields[i];
+
+                if (f == FIELD_DAY)
                         course_assume(c, "the kernel's timezone is UTC: days of the week are reckoned by it");
+                if (f == FIELD_IP_FRAGMENT || f == FIELD_FRAG_EXISTS || field_presence(f) == FIELD_FRAG_EXISTS)
+                        course_assume(c, "connections are tracked on both sides, or on none: where they are, rules see no fragments");
+        }
 }
 
 static fn match_holds(struct course *c, unsigned table, const struct match *m, fn *ret_unknown)
