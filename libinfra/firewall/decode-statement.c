@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/macro.h"
-#include "firewall/helper.h"
+#include "firewall/ct-helper.h"
 
 static bool take_limit(struct nftnl_expr *e, struct statement *s)
 {
@@ -118,7 +118,8 @@ bool starts_statement(const struct walk *w)
         for (size_t i = 0; i < ELEMENTS(simple); i++)
                 if (walk_is(w, simple[i].name))
                         return true;
-        return is_store(w->e) || is_strip(w) || walk_is(w, "numgen") || walk_is(w, "tproxy") || (walk_is(w, "rt") && nftnl_expr_get_u32(w->e, NFTNL_EXPR_RT_KEY) == NFT_RT_TCPMSS);
+        return is_store(w->e) || is_strip(w) || walk_is(w, "numgen") || walk_is(w, "tproxy") ||
+               (walk_is(w, "rt") && nftnl_expr_get_u32(w->e, NFTNL_EXPR_RT_KEY) == NFT_RT_TCPMSS);
 }
 
 static enum field stored_field(const struct walk *w, bool *ret_trace)

@@ -21,7 +21,7 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "firewall/decode.h"
-#include "firewall/helper.h"
+#include "firewall/ct-helper.h"
 #include "firewall/kernel.h"
 
 struct reading {

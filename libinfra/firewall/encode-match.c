@@ -49,7 +49,7 @@ static void fill_option(struct nftnl_expr *e, const struct field_type *t, uint32
 {
         static const struct {
                 uint32_t op, flags;
-        } kinds[SOURCE_MAX] = {
+        } kinds[] = {
                 [SOURCE_TCP_OPTION] = { NFT_EXTHDR_OP_TCPOPT, 0 },
                 [SOURCE_TCP_OPTION_EXISTS] = { NFT_EXTHDR_OP_TCPOPT, NFT_EXTHDR_F_PRESENT },
                 [SOURCE_IP6_HEADER] = { NFT_EXTHDR_OP_IPV6, 0 },

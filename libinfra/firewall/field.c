@@ -10,12 +10,6 @@
 #include "firewall/ruleset.h"
 
 #define HOST .host_order = true
-#define IPSEC_ROW(direction, out, n, number)                                                                                              \
-        [FIELD_IPSEC(out, 0, n)] = { "ipsec " direction number " reqid", 4, 4, "integer", SOURCE_IPSEC, NFT_XFRM_KEY_REQID, HOST, (n) * 2 + (out) }, \
-        [FIELD_IPSEC(out, 1, n)] = { "ipsec " direction number " spi", 4, 4, "integer", SOURCE_IPSEC, NFT_XFRM_KEY_SPI, .extra = (n) * 2 + (out) }
-#define IPSEC_ROWS(direction, out)                                                                                 \
-        IPSEC_ROW(direction, out, 0, ""), IPSEC_ROW(direction, out, 1, " spnum 1"), IPSEC_ROW(direction, out, 2, " spnum 2"), \
-                IPSEC_ROW(direction, out, 3, " spnum 3"), IPSEC_ROW(direction, out, 4, " spnum 4"), IPSEC_ROW(direction, out, 5, " spnum 5")
 #define HOST_FIRST_IS_LAST (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
 
 static const struct field_type types[FIELD_MAX] = {
@@ -156,8 +150,30 @@ static const struct field_type types[FIELD_MAX] = {
         [FIELD_SCTP_ASCONF] = { "sctp chunk asconf", 1, 39, "boolean", SOURCE_SCTP_CHUNK_EXISTS, 193 },
         [FIELD_SCTP_ASCONF_ACK] = { "sctp chunk asconf-ack", 1, 39, "boolean", SOURCE_SCTP_CHUNK_EXISTS, 128 },
         [FIELD_SCTP_FORWARD_TSN] = { "sctp chunk forward-tsn", 1, 39, "boolean", SOURCE_SCTP_CHUNK_EXISTS, 192 },
-        IPSEC_ROWS("in", 0),
-        IPSEC_ROWS("out", 1),
+        [FIELD_IPSEC_IN_REQID_0] = { "ipsec in reqid", 4, 4, "integer", SOURCE_IPSEC, NFT_XFRM_KEY_REQID, HOST, 0 },
+        [FIELD_IPSEC_IN_REQID_1] = { "ipsec in spnum 1 reqid", 4, 4, "integer", SOURCE_IPSEC, NFT_XFRM_KEY_REQID, HOST, 2 },
+        [FIELD_IPSEC_IN_REQID_2] = { "ipsec in spnum 2 reqid", 4, 4, "integer", SOURCE_IPSEC, NFT_XFRM_KEY_REQID, HOST, 4 },
+        [FIELD_IPSEC_IN_REQID_3] = { "ipsec in spnum 3 reqid", 4, 4, "integer", SOURCE_IPSEC, NFT_XFRM_KEY_REQID, HOST, 6 },
+        [FIELD_IPSEC_IN_REQID_4] = { "ipsec in spnum 4 reqid", 4, 4, "integer", SOURCE_IPSEC, NFT_XFRM_KEY_REQID, HOST, 8 },
+        [FIELD_IPSEC_IN_REQID_5] = { "ipsec in spnum 5 reqid", 4, 4, "integer", SOURCE_IPSEC, NFT_XFRM_KEY_REQID, HOST, 10 },
+        [FIELD_IPSEC_IN_SPI_0] = { "ipsec in spi", 4, 4, "integer", SOURCE_IPSEC, NFT_XFRM_KEY_SPI, .extra = 0 },
+        [FIELD_IPSEC_IN_SPI_1] = { "ipsec in spnum 1 spi", 4, 4, "integer", SOURCE_IPSEC, NFT_XFRM_KEY_SPI, .extra = 2 },
+        [FIELD_IPSEC_IN_SPI_2] = { "ipsec in spnum 2 spi", 4, 4, "integer", SOURCE_IPSEC, NFT_XFRM_KEY_SPI, .extra = 4 },
+        [FIELD_IPSEC_IN_SPI_3] = { "ipsec in spnum 3 spi", 4, 4, "integer", SOURCE_IPSEC, NFT_XFRM_KEY_SPI, .extra = 6 },
+        [FIELD_IPSEC_IN_SPI_4] = { "ipsec in spnum 4 spi", 4, 4, "integer", SOURCE_IPSEC, NFT_XFRM_KEY_SPI, .extra = 8 },
+        [FIELD_IPSEC_IN_SPI_5] = { "ipsec in spnum 5 spi", 4, 4, "integer", SOURCE_IPSEC, NFT_XFRM_KEY_SPI, .extra = 10 },
+        [FIELD_IPSEC_OUT_REQID_0] = { "ipsec out reqid", 4, 4, "integer", SOURCE_IPSEC, NFT_XFRM_KEY_REQID, HOST, 1 },
+        [FIELD_IPSEC_OUT_REQID_1] = { "ipsec out spnum 1 reqid", 4, 4, "integer", SOURCE_IPSEC, NFT_XFRM_KEY_REQID, HOST, 3 },
+        [FIELD_IPSEC_OUT_REQID_2] = { "ipsec out spnum 2 reqid", 4, 4, "integer", SOURCE_IPSEC, NFT_XFRM_KEY_REQID, HOST, 5 },
+        [FIELD_IPSEC_OUT_REQID_3] = { "ipsec out spnum 3 reqid", 4, 4, "integer", SOURCE_IPSEC, NFT_XFRM_KEY_REQID, HOST, 7 },
+        [FIELD_IPSEC_OUT_REQID_4] = { "ipsec out spnum 4 reqid", 4, 4, "integer", SOURCE_IPSEC, NFT_XFRM_KEY_REQID, HOST, 9 },
+        [FIELD_IPSEC_OUT_REQID_5] = { "ipsec out spnum 5 reqid", 4, 4, "integer", SOURCE_IPSEC, NFT_XFRM_KEY_REQID, HOST, 11 },
+        [FIELD_IPSEC_OUT_SPI_0] = { "ipsec out spi", 4, 4, "integer", SOURCE_IPSEC, NFT_XFRM_KEY_SPI, .extra = 1 },
+        [FIELD_IPSEC_OUT_SPI_1] = { "ipsec out spnum 1 spi", 4, 4, "integer", SOURCE_IPSEC, NFT_XFRM_KEY_SPI, .extra = 3 },
+        [FIELD_IPSEC_OUT_SPI_2] = { "ipsec out spnum 2 spi", 4, 4, "integer", SOURCE_IPSEC, NFT_XFRM_KEY_SPI, .extra = 5 },
+        [FIELD_IPSEC_OUT_SPI_3] = { "ipsec out spnum 3 spi", 4, 4, "integer", SOURCE_IPSEC, NFT_XFRM_KEY_SPI, .extra = 7 },
+        [FIELD_IPSEC_OUT_SPI_4] = { "ipsec out spnum 4 spi", 4, 4, "integer", SOURCE_IPSEC, NFT_XFRM_KEY_SPI, .extra = 9 },
+        [FIELD_IPSEC_OUT_SPI_5] = { "ipsec out spnum 5 spi", 4, 4, "integer", SOURCE_IPSEC, NFT_XFRM_KEY_SPI, .extra = 11 },
 };
 
 const struct field_type *field_type(enum field f)

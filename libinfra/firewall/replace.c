@@ -19,7 +19,7 @@
 #include "base/array.h"
 #include "base/str.h"
 #include "firewall/batch.h"
-#include "firewall/helper.h"
+#include "firewall/ct-helper.h"
 
 enum { SET_IDS = 1000000 }; /* of one table; ids are of the whole batch */
 

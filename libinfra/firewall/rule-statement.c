@@ -2,7 +2,7 @@
 
 /* Statements of a rule: limit, log, counter, what is set, rates of each source. */
 
-#include "firewall/helper.h"
+#include "firewall/ct-helper.h"
 #include "firewall/rule.h"
 
 #include <netinet/in.h>

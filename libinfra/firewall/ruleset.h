@@ -160,13 +160,35 @@ enum field {
         FIELD_SCTP_ASCONF,
         FIELD_SCTP_ASCONF_ACK,
         FIELD_SCTP_FORWARD_TSN,
-        FIELD_IPSEC_FIRST, /* see FIELD_IPSEC() */
-        FIELD_IPSEC_LAST = FIELD_IPSEC_FIRST + 23,
+        FIELD_IPSEC_IN_REQID_0, /* see FIELD_IPSEC() */
+        FIELD_IPSEC_IN_REQID_1,
+        FIELD_IPSEC_IN_REQID_2,
+        FIELD_IPSEC_IN_REQID_3,
+        FIELD_IPSEC_IN_REQID_4,
+        FIELD_IPSEC_IN_REQID_5,
+        FIELD_IPSEC_IN_SPI_0,
+        FIELD_IPSEC_IN_SPI_1,
+        FIELD_IPSEC_IN_SPI_2,
+        FIELD_IPSEC_IN_SPI_3,
+        FIELD_IPSEC_IN_SPI_4,
+        FIELD_IPSEC_IN_SPI_5,
+        FIELD_IPSEC_OUT_REQID_0,
+        FIELD_IPSEC_OUT_REQID_1,
+        FIELD_IPSEC_OUT_REQID_2,
+        FIELD_IPSEC_OUT_REQID_3,
+        FIELD_IPSEC_OUT_REQID_4,
+        FIELD_IPSEC_OUT_REQID_5,
+        FIELD_IPSEC_OUT_SPI_0,
+        FIELD_IPSEC_OUT_SPI_1,
+        FIELD_IPSEC_OUT_SPI_2,
+        FIELD_IPSEC_OUT_SPI_3,
+        FIELD_IPSEC_OUT_SPI_4,
+        FIELD_IPSEC_OUT_SPI_5,
         FIELD_MAX,
 };
 
 /* The request number or (@spi) the SPI of the @n-th state of IPsec that a packet came through, or (@out) goes through; n < 6. */
-#define FIELD_IPSEC(out, spi, n) (FIELD_IPSEC_FIRST + ((out) * 2 + (spi)) * 6 + (n))
+#define FIELD_IPSEC(out, spi, n) ((enum field)(FIELD_IPSEC_IN_REQID_0 + ((out) * 2 + (spi)) * 6 + (n)))
 
 /* Of those that end in _EXISTS the value is 1 or 0. */
 enum field_source {
@@ -249,7 +271,7 @@ enum statement_kind {
         STATEMENT_TPROXY,      /* to the socket that listens at `to` (no address: one of the host's); on only when there is one */
         STATEMENT_SYNPROXY,    /* answers for the server; `rate`: segment size, `burst`: window scale, `flags`: NF_SYNPROXY_OPT_* */
         STATEMENT_STRIP,       /* TCP option `rate` is overwritten */
-        STATEMENT_HELPER,      /* the connection gets helper `name`, see helper.h */
+        STATEMENT_HELPER,      /* the connection gets helper `name`, see ct-helper.h */
         STATEMENT_MAX,
 };
 

@@ -13,7 +13,7 @@
 
 #include "base/str.h"
 #include "firewall/firewall.h"
-#include "firewall/helper.h"
+#include "firewall/ct-helper.h"
 #include "firewall/text.h"
 
 /* Every interface. */

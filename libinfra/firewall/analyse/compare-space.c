@@ -11,7 +11,9 @@
 
 #include "base/array.h"
 
-#define IPSEC_ORDER(out, spi) FIELD_IPSEC(out, spi, 0), FIELD_IPSEC(out, spi, 1), FIELD_IPSEC(out, spi, 2), FIELD_IPSEC(out, spi, 3), FIELD_IPSEC(out, spi, 4), FIELD_IPSEC(out, spi, 5)
+#define IPSEC_ORDER(out, spi)                                                                   \
+        FIELD_IPSEC(out, spi, 0), FIELD_IPSEC(out, spi, 1), FIELD_IPSEC(out, spi, 2), FIELD_IPSEC(out, spi, 3), \
+                FIELD_IPSEC(out, spi, 4), FIELD_IPSEC(out, spi, 5)
 
 /* What decides most and is translated comes first; then a translation leaves only what is behind. */
 static const enum field order[] = {

@@ -213,7 +213,8 @@ static int add_headers(struct translate *t, const struct module *m)
 
                 snprintf(name, sizeof(name), "%.*s", (int)length, at);
                 if (length >= sizeof(name) || !parse_word(words, name, &f))
-                        return translate_complain(t, g->at + 1, "hop, dst, route, frag; others with -p", "'%.*s' is no header that can be asked for", (int)length, at);
+                        return translate_complain(t, g->at + 1, "hop, dst, route, frag; others with -p", "'%.*s' is no header that can be asked for",
+                                                  (int)length, at);
                 r = translate_number(t, (enum field)f, !g->negated, false);
                 at += length;
                 if (!*at)

@@ -14,7 +14,7 @@
 #include <linux/netfilter.h>
 
 #include "base/array.h"
-#include "firewall/helper.h"
+#include "firewall/ct-helper.h"
 #include "firewall/import/translate.h"
 
 enum { STATUS_EXPECTED = 0x1 }; /* IPS_EXPECTED */
@@ -76,7 +76,8 @@ static bool can_move(const struct rule *r)
         for (size_t i = 0; i < r->n_statements; i++)
                 if (!is_harmless(&r->statements[i]) && !decides(r))
                         return false;
-        return r->verdict.kind == VERDICT_CONTINUE || r->verdict.kind == VERDICT_ACCEPT || r->verdict.kind == VERDICT_DROP || r->verdict.kind == VERDICT_RETURN;
+        return r->verdict.kind == VERDICT_CONTINUE || r->verdict.kind == VERDICT_ACCEPT || r->verdict.kind == VERDICT_DROP ||
+               r->verdict.kind == VERDICT_RETURN;
 }
 
 static int check_before(struct translate *t, const struct given *g)

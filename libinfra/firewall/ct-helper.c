@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include "firewall/helper.h"
+#include "firewall/ct-helper.h"
 
 #include <libnftnl/object.h>
 #include <netinet/in.h>
