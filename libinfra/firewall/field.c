@@ -108,6 +108,7 @@ static const struct field_type types[FIELD_MAX] = {
         [FIELD_CT_REPLY_ZONE] = { "ct reply zone", 2, 4, "integer", SOURCE_CT, NFT_CT_ZONE, HOST, 2 },
         [FIELD_SOCKET_TRANSPARENT] = { "socket transparent", 1, 4, "integer", SOURCE_SOCKET, NFT_SOCKET_TRANSPARENT },
         [FIELD_SOCKET_WILDCARD] = { "socket wildcard", 1, 4, "integer", SOURCE_SOCKET, NFT_SOCKET_WILDCARD },
+        [FIELD_SOCKET_MARK] = { "socket mark", 4, 19, "mark", SOURCE_SOCKET, NFT_SOCKET_MARK, HOST },
         [FIELD_ROUTE_IPSEC] = { "rt ipsec", 1, 39, "boolean", SOURCE_ROUTE, NFT_RT_XFRM },
         [FIELD_HBH_EXISTS] = { "exthdr hbh", 1, 39, "boolean", SOURCE_IP6_HEADER_EXISTS, 0 },
         [FIELD_DST_EXISTS] = { "exthdr dst", 1, 39, "boolean", SOURCE_IP6_HEADER_EXISTS, 60 },

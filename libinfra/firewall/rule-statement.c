@@ -314,7 +314,7 @@ static bool scan_set(struct scan *s, enum field f)
         }
         if (!scan_field(s, &from))
                 return false;
-        if (!can_set(from) || field_type(from)->size != field_type(f)->size)
+        if ((!can_set(from) && from != FIELD_SOCKET_MARK) || field_type(from)->size != field_type(f)->size)
                 return scan_fail(s, false, NULL, "%s cannot become %s", field_type(from)->text, field_type(f)->text);
         x->kind = from == f ? STATEMENT_SET : STATEMENT_COPY;
         x->fields[0] = from == f ? 0 : from;

@@ -118,6 +118,7 @@ enum field {
         FIELD_CT_REPLY_ZONE,
         FIELD_SOCKET_TRANSPARENT,
         FIELD_SOCKET_WILDCARD,
+        FIELD_SOCKET_MARK, /* not of one that is closing */
         FIELD_ROUTE_IPSEC, /* whether IPsec takes the packet on its way out */
         FIELD_HBH_EXISTS, /* headers of IPv6: whether there is one, and what it says */
         FIELD_DST_EXISTS,

@@ -93,7 +93,7 @@ static bool is_address(enum field f)
 static bool is_hex(enum field f)
 {
         return f == FIELD_MARK || f == FIELD_CT_MARK || f == FIELD_PRIORITY || f == FIELD_IP6_CLASS || f == FIELD_IP_TOS ||
-               f == FIELD_DCCP_TYPE;
+               f == FIELD_DCCP_TYPE || f == FIELD_SOCKET_MARK;
 }
 
 void text_name(struct str *s, const uint8_t *value, unsigned size)

@@ -92,7 +92,7 @@ static fn any_bit(struct space *s, const struct match *m)
 }
 
 /* The kernel compares nothing where a packet does not have the field: without connection, option, header or socket. */
-static fn is_there(struct course *c, enum field f)
+fn course_is_there(struct course *c, enum field f)
 {
         static const uint8_t one[16] = { 1 };
         struct match tracked = { .kind = MATCH_ANY_BIT, .fields = { FIELD_CT_STATE } };
@@ -106,7 +106,7 @@ static fn is_there(struct course *c, enum field f)
                 return diagram_bit(&c->space->d, space_atom(c->space, state, 1));
         }
         if (field_type(f)->source == SOURCE_SOCKET)
-                return diagram_bit(&c->space->d, space_atom(c->space, "there is a socket", 1));
+                return diagram_bit(&c->space->d, space_atom(c->space, f == FIELD_SOCKET_TRANSPARENT ? "there is a socket" : "there is a whole socket", 1));
         if (field_type(f)->source != SOURCE_CT || f < FIELD_FIB_SADDR_OIF)
                 return FN_TRUE;
         field_put_number(FIELD_CT_STATE, STATE_BIT_NEW | STATE_BIT_ESTABLISHED | STATE_BIT_RELATED, tracked.mask);
@@ -118,7 +118,7 @@ static fn all_there(struct course *c, const struct match *m)
         fn f = FN_TRUE;
 
         for (size_t i = 0; i < m->n_fields; i++)
-                f = diagram_and(&c->space->d, f, is_there(c, m->fields[i]));
+                f = diagram_and(&c->space->d, f, course_is_there(c, m->fields[i]));
         return f;
 }
 

@@ -161,7 +161,8 @@ static fn before_statement(struct course *c, const struct statement *st, fn then
                         return fall;
                 *ret_changes = true;
                 change = change_by(c, st);
-                return space_after(c->space, then, change, change);
+                then = space_after(c->space, then, change, change);
+                return st->kind == STATEMENT_COPY ? diagram_choose(&c->space->d, course_is_there(c, st->fields[0]), then, fall) : then;
         default:
                 return then;
         }

@@ -88,7 +88,7 @@ static int check_before(struct translate *t, const struct given *g)
 
         if (!translate_builtin(t->from, t->chain->name))
                 return translate_complain(t, g->at, "write it into PREROUTING or OUTPUT", "a helper is not given in chain %s, which is jumped to", t->chain->name);
-        if (t->n_stages > 1 || (s && (s->n_any || s->n_none || s->body.n_statements || !matches_steady(&s->body))))
+        if (t->n_stages > 1 || (s && (s->n_any || s->n_none || s->n_acts || s->body.n_statements || !matches_steady(&s->body))))
                 return translate_complain(t, g->at, "match addresses and ports", "nftables gives a helper behind table raw, where this rule may mean something else");
         translate_chain_name(t->from, t->chain->name, name);
         c = table_chain(t->to, name);

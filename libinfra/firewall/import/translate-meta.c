@@ -325,14 +325,24 @@ static int add_policy(struct translate *t, const struct module *m)
 /* A socket that is bound to no address does not count, unless told; one that is closing is never of that kind. */
 static int add_socket(struct translate *t, const struct module *m)
 {
-        const struct given *restore = given(m, "--restore-skmark");
         bool transparent = given(m, "--transparent");
-        int r;
+        struct statement *s;
+        struct rule *restore;
+        int r = translate_range(t, FIELD_SOCKET_TRANSPARENT, transparent, 1, false);
 
-        if (restore)
-                return translate_complain(t, restore->at, "set the mark with MARK", "nftables ends a rule that asks a closing connection for its mark");
-        r = translate_range(t, FIELD_SOCKET_TRANSPARENT, transparent, 1, false);
-        return r < 0 || given(m, "--nowildcard") ? r : translate_unless(t, FIELD_SOCKET_WILDCARD, 1, 1);
+        if (r >= 0 && !given(m, "--nowildcard"))
+                r = translate_unless(t, FIELD_SOCKET_WILDCARD, 1, 1);
+        if (r < 0 || !given(m, "--restore-skmark"))
+                return r;
+        /* A closing connection has no mark: that rule ends there, not the others. */
+        restore = translate_act(t);
+        s = restore ? rule_add_statement(restore, STATEMENT_COPY) : NULL;
+        if (!s)
+                return -ENOMEM;
+        s->field = FIELD_MARK;
+        s->fields[s->n_fields++] = FIELD_SOCKET_MARK;
+        memset(s->mask, 0xff, field_type(FIELD_MARK)->size);
+        return 0;
 }
 
 static int add_comment(struct translate *t, const struct module *m)

@@ -55,6 +55,8 @@ struct stage {
         size_t n_any;
         struct rule *none;
         size_t n_none;
+        struct rule *acts; /* done when all this fits, whether or not they can be */
+        size_t n_acts;
 };
 
 struct translate {
@@ -114,6 +116,8 @@ struct match *translate_match(struct translate *t, enum match_kind kind, enum fi
 struct statement *translate_statement(struct translate *t, enum statement_kind kind);
 /* What is added as alternatives from now on is one question of its own. */
 void translate_alternatives(struct translate *t);
+/* A rule that does something where all matches so far fit, whatever those behind it say. */
+struct rule *translate_act(struct translate *t);
 /* A rule to add one match to, one of several of which one (@none: none) must fit. */
 struct rule *translate_alternative(struct translate *t, bool none);
 /* A chain of the rule's own, its rules, and the rule's way into it; behind its end the rule is over. */

@@ -133,7 +133,7 @@ static void add_further_fields(struct chain *c)
 {
         for (int i = FIELD_FIB_SADDR_OIF + 1; i < FIELD_MAX; i++) {
                 enum field f = (enum field)i;
-                bool exists = streq(field_type(f)->datatype_name, "boolean") || field_type(f)->source == SOURCE_SOCKET;
+                bool exists = streq(field_type(f)->datatype_name, "boolean") || (field_type(f)->source == SOURCE_SOCKET && f != FIELD_SOCKET_MARK);
 
                 /* nft lists these, but does not read them. */
                 if (f == FIELD_SECMARK || f == FIELD_CT_SECMARK || f == FIELD_FRAG_OFFSET || f == FIELD_CT_LABEL)
@@ -242,6 +242,9 @@ static void add_zones(struct chain *c)
                 s->field = zones[i];
                 field_put_number(zones[i], 5, s->value);
         }
+        s = rule_add_statement(rule(c, VERDICT_CONTINUE), STATEMENT_COPY);
+        s->field = FIELD_MARK, s->fields[0] = FIELD_SOCKET_MARK, s->n_fields = 1;
+        memset(s->mask, 0xff, 4);
         for (int i = 0; i < 2; i++) {
                 s = rule_add_statement(rule(c, VERDICT_CONTINUE), STATEMENT_COPY);
                 s->field = i ? FIELD_SECMARK : FIELD_CT_SECMARK;

@@ -2,7 +2,6 @@
 
 /* Rows of test-translate.c: rules that iptables takes and nftables has no words for, and the column that is named. */
         { AF_INET, "filter", "INPUT", "-m time --monthdays 1,15 --datestart 2026-01-01T00:00:00 --datestop 2038-01-19T03:14:07 -j ACCEPT", 18 },
-        { AF_INET, "mangle", "PREROUTING", "-m socket --transparent --restore-skmark -j ACCEPT", 39 },
         { AF_INET, "filter", "INPUT", "-p tcp -m osf --genre Linux --ttl 2 --log 1 -j ACCEPT", 20 },
         { AF_INET, "filter", "FORWARD", "-m policy --dir out --pol ipsec --strict --proto esp --mode tunnel --tunnel-dst 10.0.0.2 --tunnel-src 10.0.0.1 -j ACCEPT", 53 },
         { AF_INET, "filter", "INPUT", "-m recent --set --name x --mask 255.255.255.255 --rsource -j ACCEPT", 13 },

@@ -156,3 +156,4 @@
         { AF_INET, "filter", "INPUT", "-m connlabel --label \"77\" -j ACCEPT", "ct label 77 accept" },
         { AF_INET, "filter", "INPUT", "-m connlabel ! --label 5 -j ACCEPT", "jump part_1" },
         { AF_INET, "filter", "INPUT", "-m connlabel --label 5 --set -j ACCEPT", "ct direction original-reply ct label set 5 accept" },
+        { AF_INET, "mangle", "PREROUTING", "-m socket --transparent --restore-skmark -p tcp -m tcp --dport 80 -j ACCEPT", "meta l4proto tcp socket transparent 1 jump part_1" },
