@@ -185,7 +185,7 @@ static int add_time(struct translate *t, const struct module *m)
                 return r;
         if (!given(m, "--contiguous") || hours.days == ALL_DAYS || hours.begin < hours.end)
                 return add_hours(t, &hours);
-        return hours.begin == hours.end ? value_wrong(t, given(m, "--timestop")) : add_contiguous(t, &hours);
+        return hours.begin == hours.end ? value_wrong(t, given(m, "--timestart")) : add_contiguous(t, &hours);
 }
 
 static const struct option_type time_options[] = { { "--timestart", 1, false, NULL }, { "--timestop", 1, false, NULL }, { "--datestart", 1, false, NULL },
