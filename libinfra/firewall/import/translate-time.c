@@ -185,7 +185,10 @@ static int add_time(struct translate *t, const struct module *m)
                 return r;
         if (!given(m, "--contiguous") || hours.days == ALL_DAYS || hours.begin < hours.end)
                 return add_hours(t, &hours);
-        return hours.begin == hours.end ? value_wrong(t, given(m, "--timestart")) : add_contiguous(t, &hours);
+        if (hours.begin == hours.end)
+                return translate_complain(t, given(m, "--contiguous")->at, "an end before the beginning goes over midnight",
+                                          "a time that begins with its end is no night");
+        return add_contiguous(t, &hours);
 }
 
 static const struct option_type time_options[] = { { "--timestart", 1, false, NULL }, { "--timestop", 1, false, NULL }, { "--datestart", 1, false, NULL },

@@ -56,6 +56,6 @@
         { AF_INET, "raw", "PREROUTING", "-p tcp -j CT --zone 5 --helper ftp", 37 },
         { AF_INET, "filter", "INPUT", "-m connlabel --label 128 -j DROP", 31 },
         { AF_INET, "filter", "INPUT", "-m connlabel ! --label 5 --set -j DROP", 35 },
-        { AF_INET, "filter", "INPUT", "-m time --timestart 23:59:59 --weekdays Mon --contiguous -j DROP", 30 },
-        { AF_INET, "filter", "INPUT", "-m time --timestart 0:00 --timestop 0:00 --weekdays Mon --contiguous -j DROP", 30 },
+        { AF_INET, "filter", "INPUT", "-m time --timestart 23:59:59 --weekdays Mon --contiguous -j DROP", 54 },
+        { AF_INET, "filter", "INPUT", "-m time --timestop 0:00 --weekdays Mon --contiguous -j DROP", 49 },
         { AF_INET, "filter", "INPUT", "-m time --datestart 2027-01-01 --datestop 2026-01-01 -j DROP", 52 },
