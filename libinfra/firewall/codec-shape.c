@@ -30,7 +30,8 @@ static const struct choice statement_kinds[] = {
         { "counter", STATEMENT_COUNTER }, { "limit", STATEMENT_LIMIT },   { "meter", STATEMENT_METER },
         { "connections", STATEMENT_CONNECTIONS }, { "quota", STATEMENT_QUOTA }, { "numgen", STATEMENT_NUMGEN },
         { "log", STATEMENT_LOG },         { "set", STATEMENT_SET },       { "copy", STATEMENT_COPY },
-        { "notrack", STATEMENT_NOTRACK }, { "trace", STATEMENT_TRACE },
+        { "notrack", STATEMENT_NOTRACK }, { "trace", STATEMENT_TRACE },   { "tproxy", STATEMENT_TPROXY },
+        { "synproxy", STATEMENT_SYNPROXY }, { "strip", STATEMENT_STRIP },     { "helper", STATEMENT_HELPER },
 };
 _Static_assert(ELEMENTS(statement_kinds) == STATEMENT_MAX, "a name for each");
 
@@ -59,10 +60,22 @@ static const struct member shape_match_members[] = {
 };
 static SHAPE(shape_match, struct match, NULL);
 
+static const struct member shape_translation_members[] = {
+        { "family", MEMBER_CHOICE, PLACE(struct translation, family), .choices = families, .n_choices = ELEMENTS(families) },
+        BYTES(struct translation, first),
+        BYTES(struct translation, last),
+        NUMBER(struct translation, port_first),
+        NUMBER(struct translation, port_last),
+        TRUTH(struct translation, netmap),
+        NUMBER(struct translation, flags),
+};
+static SHAPE(shape_translation, struct translation, NULL);
+
 static const struct member shape_statement_members[] = {
         CHOICE(struct statement, kind, statement_kinds),
         NUMBER(struct statement, rate),
         NUMBER(struct statement, per_s),
+        NUMBER(struct statement, timeout_ms),
         NUMBER(struct statement, burst),
         TRUTH(struct statement, bytes),
         TRUTH(struct statement, over),
@@ -79,19 +92,9 @@ static const struct member shape_statement_members[] = {
         NUMBER(struct statement, group),
         NUMBER(struct statement, snap),
         NUMBER(struct statement, threshold),
+        { "to", MEMBER_STRUCT, PLACE(struct statement, to), .of = &shape_translation },
 };
 static SHAPE(shape_statement, struct statement, NULL);
-
-static const struct member shape_translation_members[] = {
-        { "family", MEMBER_CHOICE, PLACE(struct translation, family), .choices = families, .n_choices = ELEMENTS(families) },
-        BYTES(struct translation, first),
-        BYTES(struct translation, last),
-        NUMBER(struct translation, port_first),
-        NUMBER(struct translation, port_last),
-        TRUTH(struct translation, netmap),
-        NUMBER(struct translation, flags),
-};
-static SHAPE(shape_translation, struct translation, NULL);
 
 static const struct member shape_verdict_members[] = {
         CHOICE(struct verdict, kind, verdict_kinds),

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/macro.h"
+#include "firewall/ct-helper.h"
 
 static bool take_limit(struct nftnl_expr *e, struct statement *s)
 {
@@ -53,6 +54,25 @@ static bool take_log(struct nftnl_expr *e, struct statement *s)
         return true;
 }
 
+static bool take_synproxy(struct nftnl_expr *e, struct statement *s)
+{
+        s->rate = nftnl_expr_get_u16(e, NFTNL_EXPR_SYNPROXY_MSS);
+        s->burst = nftnl_expr_get_u8(e, NFTNL_EXPR_SYNPROXY_WSCALE);
+        s->flags = nftnl_expr_get_u32(e, NFTNL_EXPR_SYNPROXY_FLAGS);
+        return true;
+}
+
+static bool take_helper(struct nftnl_expr *e, struct statement *s)
+{
+        const char *name = nftnl_expr_get_str(e, NFTNL_EXPR_OBJREF_IMM_NAME);
+        struct helper h;
+
+        if (!name || nftnl_expr_get_u32(e, NFTNL_EXPR_OBJREF_IMM_TYPE) != NFT_OBJECT_CT_HELPER || !helper_parse(name, &h))
+                return false;
+        snprintf(s->name, sizeof(s->name), "%s", name);
+        return true;
+}
+
 static bool take_bare(struct nftnl_expr *e, struct statement *s)
 {
         (void)e;
@@ -67,7 +87,8 @@ static const struct {
 } simple[] = {
         { "counter", STATEMENT_COUNTER, take_bare }, { "limit", STATEMENT_LIMIT, take_limit },
         { "connlimit", STATEMENT_CONNECTIONS, take_connections }, { "quota", STATEMENT_QUOTA, take_quota },
-        { "log", STATEMENT_LOG, take_log }, { "notrack", STATEMENT_NOTRACK, take_bare },
+        { "log", STATEMENT_LOG, take_log }, { "notrack", STATEMENT_NOTRACK, take_bare }, { "synproxy", STATEMENT_SYNPROXY, take_synproxy },
+        { "objref", STATEMENT_HELPER, take_helper },
 };
 
 /* Where a register is stored: a mark, a TCP option, a header. */
@@ -87,12 +108,18 @@ static bool is_store(struct nftnl_expr *e)
         return false;
 }
 
+static bool is_strip(const struct walk *w)
+{
+        return walk_is(w, "exthdr") && !nftnl_expr_is_set(w->e, NFTNL_EXPR_EXTHDR_SREG) && !nftnl_expr_is_set(w->e, NFTNL_EXPR_EXTHDR_DREG);
+}
+
 bool starts_statement(const struct walk *w)
 {
         for (size_t i = 0; i < ELEMENTS(simple); i++)
                 if (walk_is(w, simple[i].name))
                         return true;
-        return is_store(w->e) || walk_is(w, "numgen") || walk_is(w, "rt");
+        return is_store(w->e) || is_strip(w) || walk_is(w, "numgen") || walk_is(w, "tproxy") ||
+               (walk_is(w, "rt") && nftnl_expr_get_u32(w->e, NFTNL_EXPR_RT_KEY) == NFT_RT_TCPMSS);
 }
 
 static enum field stored_field(const struct walk *w, bool *ret_trace)
@@ -102,9 +129,13 @@ static enum field stored_field(const struct walk *w, bool *ret_trace)
                        : source == SOURCE_CT ? nftnl_expr_get_u32(w->e, NFTNL_EXPR_CT_KEY)
                                              : nftnl_expr_get_u8(w->e, NFTNL_EXPR_EXTHDR_TYPE);
 
+        uint32_t extra = source == SOURCE_CT && nftnl_expr_is_set(w->e, NFTNL_EXPR_CT_DIR)  ? nftnl_expr_get_u8(w->e, NFTNL_EXPR_CT_DIR) + 1u
+                         : source == SOURCE_TCP_OPTION ? nftnl_expr_get_u32(w->e, NFTNL_EXPR_EXTHDR_OFFSET)
+                                                       : 0;
+
         *ret_trace = source == SOURCE_META && key == NFT_META_NFTRACE;
         for (int f = 0; f < FIELD_MAX; f++)
-                if (field_type((enum field)f)->source == source && field_type((enum field)f)->key == key)
+                if (field_type((enum field)f)->source == source && field_type((enum field)f)->key == key && field_type((enum field)f)->extra == extra)
                         return (enum field)f;
         return FIELD_MAX;
 }
@@ -121,6 +152,7 @@ static bool take_store(struct walk *w, struct rule *r)
         if (!trace) {
                 s->field = f;
                 memcpy(s->value, w->values[0], sizeof(s->value));
+                statement_keep_labels(s);
         }
         walk_step(w);
         return true;
@@ -145,6 +177,38 @@ static bool take_numgen(struct walk *w, struct rule *r)
         s->rate = nftnl_expr_get_u32(w->e, NFTNL_EXPR_CMP_OP) == NFT_CMP_EQ ?
                           exact :
                           (uint32_t)most[0] << 24 | (uint32_t)most[1] << 16 | (uint32_t)most[2] << 8 | most[3];
+        s->over = s->rate && nftnl_expr_get_u32(w->e, NFTNL_EXPR_CMP_OP) == NFT_CMP_EQ;
+        walk_step(w);
+        return true;
+}
+
+static bool take_strip(struct walk *w, struct rule *r)
+{
+        struct statement *s = rule_add_statement(r, STATEMENT_STRIP);
+
+        if (!s)
+                return false;
+        s->rate = nftnl_expr_get_u8(w->e, NFTNL_EXPR_EXTHDR_TYPE);
+        walk_step(w);
+        return true;
+}
+
+/* Address and port were put into registers before. */
+static bool take_tproxy(struct walk *w, struct rule *r)
+{
+        struct statement *s = rule_add_statement(r, STATEMENT_TPROXY);
+        const uint8_t *address = nftnl_expr_is_set(w->e, NFTNL_EXPR_TPROXY_REG_ADDR) ?
+                                         walk_value(w, nftnl_expr_get_u32(w->e, NFTNL_EXPR_TPROXY_REG_ADDR)) : NULL;
+        const uint8_t *port = nftnl_expr_is_set(w->e, NFTNL_EXPR_TPROXY_REG_PORT) ?
+                                      walk_value(w, nftnl_expr_get_u32(w->e, NFTNL_EXPR_TPROXY_REG_PORT)) : NULL;
+
+        if (!s)
+                return false;
+        s->to.family = nftnl_expr_get_u32(w->e, NFTNL_EXPR_TPROXY_FAMILY) == NFPROTO_IPV6 ? AF_INET6 : AF_INET;
+        if (address)
+                memcpy(s->to.first, address, 16);
+        memcpy(s->to.last, s->to.first, 16);
+        s->to.port_first = s->to.port_last = port ? (uint16_t)(port[0] << 8 | port[1]) : 0;
         walk_step(w);
         return true;
 }
@@ -173,6 +237,10 @@ bool take_statement(struct walk *w, struct rule *r)
                 return take_numgen(w, r);
         if (walk_is(w, "rt"))
                 return take_route_mss(w, r);
+        if (walk_is(w, "tproxy"))
+                return take_tproxy(w, r);
+        if (is_strip(w))
+                return take_strip(w, r);
         for (size_t i = 0; i < ELEMENTS(simple); i++) {
                 if (!walk_is(w, simple[i].name))
                         continue;
@@ -201,7 +269,12 @@ static bool take_dynamic(struct walk *w, struct rule *r)
                 return false;
         memcpy(s->fields, w->fields, sizeof(s->fields));
         s->n_fields = w->n_fields;
+        for (size_t i = 0; i < w->n_fields; i++)
+                if (w->masks[i][0])
+                        memcpy(w->fields[i] == FIELD_IP_SADDR || w->fields[i] == FIELD_IP6_SADDR ? s->mask : s->value, w->masks[i], 16);
         strncpy(s->name, nftnl_expr_get_str(w->e, NFTNL_EXPR_DYNSET_SET_NAME), RULESET_NAME_MAX);
+        if (nftnl_expr_is_set(w->e, NFTNL_EXPR_DYNSET_TIMEOUT))
+                s->timeout_ms = nftnl_expr_get_u64(w->e, NFTNL_EXPR_DYNSET_TIMEOUT);
         if (limit)
                 take_limit((struct nftnl_expr *)(uintptr_t)each, s);
         else
@@ -250,8 +323,10 @@ bool starts_header(const struct walk *w)
 }
 
 /* Two bytes are written; which of them the field is, the place and the checksum tell. */
-static enum field header_field(uint32_t offset, bool checksum)
+static enum field header_field(bool transport, uint32_t offset, bool checksum)
 {
+        if (transport)
+                return offset == 12 ? FIELD_TCP_FLAGS : FIELD_MAX;
         switch (offset) {
         case 0: return checksum ? FIELD_IP_TOS : FIELD_IP6_CLASS;
         case 6: return FIELD_IP6_HOPLIMIT;
@@ -264,7 +339,8 @@ bool take_header(struct walk *w, struct rule *r)
 {
         struct nftnl_expr *bits = walk_peek(w, 1), *store = walk_peek(w, 2);
         bool checksum = nftnl_expr_get_u32(store, NFTNL_EXPR_PAYLOAD_CSUM_TYPE) == NFT_PAYLOAD_CSUM_INET;
-        enum field f = header_field(nftnl_expr_get_u32(w->e, NFTNL_EXPR_PAYLOAD_OFFSET), checksum);
+        enum field f = header_field(nftnl_expr_get_u32(w->e, NFTNL_EXPR_PAYLOAD_BASE) == NFT_PAYLOAD_TRANSPORT_HEADER,
+                                    nftnl_expr_get_u32(w->e, NFTNL_EXPR_PAYLOAD_OFFSET), checksum);
         struct statement *s = f == FIELD_MAX ? NULL : rule_add_statement(r, STATEMENT_SET);
         uint8_t mask[16] = {}, xor[16] = {};
         unsigned at;

@@ -24,6 +24,7 @@ struct walk {
         struct nftnl_expr *e; /* list[at], or NULL at the end */
         enum field fields[RULESET_FIELDS_MAX];
         size_t n_fields;
+        uint8_t masks[RULESET_FIELDS_MAX][16]; /* of fields that a dynamic set counts by; otherwise zero */
         uint8_t values[WALK_REGISTERS][16]; /* immediate ones */
 };
 

@@ -21,6 +21,7 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "firewall/decode.h"
+#include "firewall/ct-helper.h"
 #include "firewall/kernel.h"
 
 struct reading {
@@ -355,7 +356,8 @@ static int on_object(const struct nlmsghdr *m, void *userdata)
 {
         struct nftnl_obj *n = nftnl_obj_alloc();
 
-        if (n && nftnl_obj_nlmsg_parse(m, n) == 0 && streq(nftnl_obj_get_str(n, NFTNL_OBJ_TABLE), RULESET_TABLE))
+        if (n && nftnl_obj_nlmsg_parse(m, n) == 0 && streq(nftnl_obj_get_str(n, NFTNL_OBJ_TABLE), RULESET_TABLE) &&
+            !helper_is_ours(((struct reading *)userdata)->table, n))
                 add_unknown(userdata, "object", nftnl_obj_get_str(n, NFTNL_OBJ_NAME));
         if (n)
                 nftnl_obj_free(n);
@@ -392,7 +394,7 @@ int kernel_read_table(struct firewall *f, struct table *ret, bool *ret_found, in
         struct reading d = { .table = ret };
         int r = 0;
 
-        /* The table comes first: without it there is no more to ask. */
+        /* The table comes first: without it there is no more to ask. What objects are ours the rules say. */
         for (size_t i = 0; r >= 0 && i < ELEMENTS(questions) && (i == 0 || d.found); i++)
                 r = kernel_ask(f, questions[i].type, (uint16_t)ret->family, NLM_F_DUMP,
                                questions[i].type == NFT_MSG_GETSET ? fill_set_dump : NULL, NULL, questions[i].each, &d);

@@ -12,6 +12,7 @@
 #include <netinet/in.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
+#include <linux/xfrm.h>
 #include <string.h>
 
 #include "base/macro.h"
@@ -43,45 +44,96 @@ static void fill_payload(struct nftnl_expr *e, const struct field_type *t, uint3
         nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_DREG, reg);
 }
 
+/* Options of TCP, headers of IPv6, chunks of SCTP: something in them, or whether there are such. */
 static void fill_option(struct nftnl_expr *e, const struct field_type *t, uint32_t reg)
 {
-        nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_OP, NFT_EXTHDR_OP_TCPOPT);
+        static const struct {
+                uint32_t op, flags;
+        } kinds[] = {
+                [SOURCE_TCP_OPTION] = { NFT_EXTHDR_OP_TCPOPT, 0 },
+                [SOURCE_TCP_OPTION_EXISTS] = { NFT_EXTHDR_OP_TCPOPT, NFT_EXTHDR_F_PRESENT },
+                [SOURCE_IP6_HEADER] = { NFT_EXTHDR_OP_IPV6, 0 },
+                [SOURCE_IP6_HEADER_EXISTS] = { NFT_EXTHDR_OP_IPV6, NFT_EXTHDR_F_PRESENT },
+                [SOURCE_SCTP_CHUNK_EXISTS] = { NFT_EXTHDR_OP_SCTP, NFT_EXTHDR_F_PRESENT },
+        };
+
+        nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_OP, kinds[t->source].op);
         nftnl_expr_set_u8(e, NFTNL_EXPR_EXTHDR_TYPE, (uint8_t)t->key);
-        nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_OFFSET, 2);
+        nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_OFFSET, t->extra);
         nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_LEN, t->size);
+        if (kinds[t->source].flags)
+                nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_FLAGS, kinds[t->source].flags);
         nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_DREG, reg);
+}
+
+static void fill_ct(struct nftnl_expr *e, const struct field_type *t, uint32_t reg)
+{
+        nftnl_expr_set_u32(e, NFTNL_EXPR_CT_KEY, t->key);
+        nftnl_expr_set_u32(e, NFTNL_EXPR_CT_DREG, reg);
+        if (t->extra)
+                nftnl_expr_set_u8(e, NFTNL_EXPR_CT_DIR, (uint8_t)(t->extra - 1));
+}
+
+static void fill_fib(struct nftnl_expr *e, const struct field_type *t, uint32_t reg)
+{
+        nftnl_expr_set_u32(e, NFTNL_EXPR_FIB_RESULT, t->key);
+        nftnl_expr_set_u32(e, NFTNL_EXPR_FIB_FLAGS, t->extra);
+        nftnl_expr_set_u32(e, NFTNL_EXPR_FIB_DREG, reg);
+}
+
+static void fill_meta(struct nftnl_expr *e, const struct field_type *t, uint32_t reg)
+{
+        nftnl_expr_set_u32(e, NFTNL_EXPR_META_KEY, t->key);
+        nftnl_expr_set_u32(e, NFTNL_EXPR_META_DREG, reg);
+}
+
+static void fill_route(struct nftnl_expr *e, const struct field_type *t, uint32_t reg)
+{
+        nftnl_expr_set_u32(e, NFTNL_EXPR_RT_KEY, t->key);
+        nftnl_expr_set_u32(e, NFTNL_EXPR_RT_DREG, reg);
+}
+
+static void fill_socket(struct nftnl_expr *e, const struct field_type *t, uint32_t reg)
+{
+        nftnl_expr_set_u32(e, NFTNL_EXPR_SOCKET_KEY, t->key);
+        nftnl_expr_set_u32(e, NFTNL_EXPR_SOCKET_DREG, reg);
+        nftnl_expr_set_u32(e, NFTNL_EXPR_SOCKET_LEVEL, 0);
+}
+
+static void fill_ipsec(struct nftnl_expr *e, const struct field_type *t, uint32_t reg)
+{
+        nftnl_expr_set_u32(e, NFTNL_EXPR_XFRM_KEY, t->key);
+        nftnl_expr_set_u8(e, NFTNL_EXPR_XFRM_DIR, t->extra % 2 ? XFRM_POLICY_OUT : XFRM_POLICY_IN);
+        nftnl_expr_set_u32(e, NFTNL_EXPR_XFRM_SPNUM, t->extra / 2);
+        nftnl_expr_set_u32(e, NFTNL_EXPR_XFRM_DREG, reg);
 }
 
 bool encode_load(struct nftnl_rule *r, enum field f, uint32_t reg)
 {
-        static const char *const names[] = { "meta", "payload", "payload", "payload", "ct", "fib", "exthdr" };
+        static const struct {
+                const char *name;
+                void (*fill)(struct nftnl_expr *e, const struct field_type *t, uint32_t reg);
+        } sources[SOURCE_MAX] = {
+                [SOURCE_META] = { "meta", fill_meta },
+                [SOURCE_NETWORK] = { "payload", fill_payload },
+                [SOURCE_TRANSPORT] = { "payload", fill_payload },
+                [SOURCE_LINK] = { "payload", fill_payload },
+                [SOURCE_CT] = { "ct", fill_ct },
+                [SOURCE_FIB] = { "fib", fill_fib },
+                [SOURCE_ROUTE] = { "rt", fill_route },
+                [SOURCE_SOCKET] = { "socket", fill_socket },
+                [SOURCE_IPSEC] = { "xfrm", fill_ipsec },
+                [SOURCE_TCP_OPTION] = { "exthdr", fill_option },
+                [SOURCE_TCP_OPTION_EXISTS] = { "exthdr", fill_option },
+                [SOURCE_IP6_HEADER] = { "exthdr", fill_option },
+                [SOURCE_IP6_HEADER_EXISTS] = { "exthdr", fill_option },
+                [SOURCE_SCTP_CHUNK_EXISTS] = { "exthdr", fill_option },
+        };
         const struct field_type *t = field_type(f);
-        struct nftnl_expr *e = nftnl_expr_alloc(names[t->source]);
+        struct nftnl_expr *e = nftnl_expr_alloc(sources[t->source].name);
 
-        if (!e)
-                return false;
-        switch (t->source) {
-        case SOURCE_META:
-                nftnl_expr_set_u32(e, NFTNL_EXPR_META_KEY, t->key);
-                nftnl_expr_set_u32(e, NFTNL_EXPR_META_DREG, reg);
-                break;
-        case SOURCE_CT:
-                nftnl_expr_set_u32(e, NFTNL_EXPR_CT_KEY, t->key);
-                nftnl_expr_set_u32(e, NFTNL_EXPR_CT_DREG, reg);
-                if (t->extra)
-                        nftnl_expr_set_u8(e, NFTNL_EXPR_CT_DIR, (uint8_t)(t->extra - 1));
-                break;
-        case SOURCE_FIB:
-                nftnl_expr_set_u32(e, NFTNL_EXPR_FIB_RESULT, t->key);
-                nftnl_expr_set_u32(e, NFTNL_EXPR_FIB_FLAGS, t->extra);
-                nftnl_expr_set_u32(e, NFTNL_EXPR_FIB_DREG, reg);
-                break;
-        case SOURCE_TCP_OPTION:
-                fill_option(e, t, reg);
-                break;
-        default:
-                fill_payload(e, t, reg);
-        }
+        if (e)
+                sources[t->source].fill(e, t, reg);
         return encode_append(r, e);
 }
 
@@ -109,19 +161,24 @@ bool encode_compare(struct nftnl_rule *r, uint32_t op, const void *value, unsign
         return encode_append(r, e);
 }
 
-bool encode_mask(struct nftnl_rule *r, const void *mask, const void *xor, unsigned size)
+bool encode_mask_at(struct nftnl_rule *r, uint32_t reg, const void *mask, const void *xor, unsigned size)
 {
         struct nftnl_expr *e = nftnl_expr_alloc("bitwise");
 
         if (!e)
                 return false;
-        nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_SREG, NFT_REG_1);
-        nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_DREG, NFT_REG_1);
+        nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_SREG, reg);
+        nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_DREG, reg);
         nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_OP, NFT_BITWISE_BOOL);
         nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_LEN, size);
         nftnl_expr_set(e, NFTNL_EXPR_BITWISE_MASK, mask, size);
         nftnl_expr_set(e, NFTNL_EXPR_BITWISE_XOR, xor, size);
         return encode_append(r, e);
+}
+
+bool encode_mask(struct nftnl_rule *r, const void *mask, const void *xor, unsigned size)
+{
+        return encode_mask_at(r, NFT_REG_1, mask, xor, size);
 }
 
 bool encode_order(struct nftnl_rule *r, unsigned size)

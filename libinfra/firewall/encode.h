@@ -24,6 +24,8 @@ bool encode_loads(struct nftnl_rule *r, const enum field *fields, size_t n);
 /* Comparisons and masks of the first register. */
 bool encode_compare(struct nftnl_rule *r, uint32_t op, const void *value, unsigned size);
 bool encode_mask(struct nftnl_rule *r, const void *mask, const void *xor, unsigned size);
+/* A mask of any register. */
+bool encode_mask_at(struct nftnl_rule *r, uint32_t reg, const void *mask, const void *xor, unsigned size);
 /* A number in this machine's order becomes one that compares byte by byte. */
 bool encode_order(struct nftnl_rule *r, unsigned size);
 bool encode_immediate(struct nftnl_rule *r, uint32_t reg, const void *value, unsigned size);

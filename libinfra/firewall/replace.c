@@ -20,6 +20,7 @@
 #include "base/array.h"
 #include "base/str.h"
 #include "firewall/batch.h"
+#include "firewall/ct-helper.h"
 #include "firewall/moment.h"
 
 enum { SET_IDS = 1000000 }; /* of one table; ids are of the whole batch */
@@ -99,6 +100,7 @@ static void batch_clear(struct batch *b, const struct table *have, const struct 
                 if (!is_anonymous(have->chains[i].name))
                         batch_delete(b, have->family, NFT_MSG_DELRULE, "the end of the rules of chain",
                                      have->chains[i].name);
+        batch_delete_helpers(b, have, want);
         for (size_t i = 0; i < have->n_sets; i++) {
                 const struct set *s = &have->sets[i], *stays = set_staying(s, want);
 
@@ -143,6 +145,7 @@ void batch_replace_table(struct batch *b, const struct table *old, const struct 
         else if (old)
                 batch_delete_table(b, want->family);
         batch_add_table(b, want);
+        batch_add_helpers(b, want);
         for (size_t i = 0; i < want->n_chains; i++)
                 if (whole || !chain_stays(&want->chains[i], have))
                         batch_add_chain(b, want->family, &want->chains[i]);

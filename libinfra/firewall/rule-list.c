@@ -328,6 +328,15 @@ static bool scan_single(struct scan *s, enum field f, bool negated, bool exact)
         } else {
                 if (!scan_value(s, f, &v))
                         return false;
+                if (f == FIELD_CT_LABEL) {
+                        /* A number is a bit, which is there or not; a range of them is none. */
+                        if (exact || is_range(&v))
+                                return scan_fail(s, false, "ct label 5", "one label can be asked for, and only whether it is there");
+                        m = scan_add_match(s, MATCH_ANY_BIT, f);
+                        if (m)
+                                memcpy(m->mask, v.first, 16);
+                        return m;
+                }
                 m = scan_add_match(s, v.masked ? MATCH_BITS : is_range(&v) ? MATCH_RANGE : MATCH_EQUAL, f);
                 if (m) {
                         memcpy(m->value, v.first, 16);
@@ -339,12 +348,52 @@ static bool scan_single(struct scan *s, enum field f, bool negated, bool exact)
         return m;
 }
 
+/* "frag more-fragments 1"; @ret_taken: whether it is of that kind. */
+static bool scan_part(struct scan *s, bool *ret_taken)
+{
+        const struct field_part *p;
+        const struct word *w;
+        struct match *m;
+        uint64_t value;
+        bool negated, any;
+
+        *ret_taken = false;
+        for (size_t i = 0; (p = field_part(i)) && !*ret_taken; i++)
+                if (scan_take_words(s, p->text)) {
+                        *ret_taken = true;
+                        break;
+                }
+        if (!*ret_taken)
+                return true;
+        negated = scan_take(s, "!=");
+        if (!negated)
+                scan_take(s, "==");
+        w = scan_word(s, "a value");
+        if (!w)
+                return false;
+        if (!part_parse(p, w->text, w->length, &value))
+                return scan_fail(s, false, "one value", "'%.*s' is not a value of %s", (int)w->length, w->text, p->text);
+        any = negated && value == 0;
+        m = scan_needs(s, p->field) ? scan_add_match(s, any ? MATCH_ANY_BIT : MATCH_BITS, p->field) : NULL;
+        if (m) {
+                m->negated = negated && !any;
+                field_put_number(p->field, value << p->shift, m->value);
+                field_put_number(p->field, p->mask, m->mask);
+        }
+        return m;
+}
+
 bool scan_match(struct scan *s)
 {
         enum field fields[RULESET_FIELDS_MAX];
         bool negated, exact;
         size_t n = 0;
+        bool part;
 
+        if (!scan_part(s, &part))
+                return false;
+        if (part)
+                return true;
         do {
                 if (n == RULESET_FIELDS_MAX)
                         return scan_fail(s, true, NULL, "more than %d fields together", RULESET_FIELDS_MAX);

@@ -26,6 +26,7 @@ static const struct {
         { "meta iifname", FIELD_IIFNAME, 0 },          { "meta oifname", FIELD_OIFNAME, 0 },
         { "iif", FIELD_IIFNAME, 0 },                   { "oif", FIELD_OIFNAME, 0 },
         { "ip protocol", FIELD_L4PROTO, 0 },           { "ip6 nexthdr", FIELD_L4PROTO, 0 },
+        { "@th , 104 , 8", FIELD_TCP_FLAGS, IPPROTO_TCP },
         { "l4proto", FIELD_L4PROTO, 0 },               { "mark", FIELD_MARK, 0 },
 };
 
@@ -40,6 +41,21 @@ static const struct {
         { FIELD_ICMP_TYPE, NFPROTO_IPV4, IPPROTO_ICMP },     { FIELD_ICMP_CODE, NFPROTO_IPV4, IPPROTO_ICMP },
         { FIELD_ICMPV6_TYPE, NFPROTO_IPV6, IPPROTO_ICMPV6 }, { FIELD_ICMPV6_CODE, NFPROTO_IPV6, IPPROTO_ICMPV6 },
         { FIELD_TCP_FLAGS, 0, IPPROTO_TCP },    { FIELD_TCP_MSS, 0, IPPROTO_TCP },
+        { FIELD_AH_SPI, 0, IPPROTO_AH },        { FIELD_ESP_SPI, 0, IPPROTO_ESP },     { FIELD_COMP_CPI, 0, IPPROTO_COMP },
+        { FIELD_DCCP_TYPE, 0, IPPROTO_DCCP },
+        { FIELD_CT_ORIG_IP_SADDR, NFPROTO_IPV4, 0 }, { FIELD_CT_ORIG_IP_DADDR, NFPROTO_IPV4, 0 },
+        { FIELD_CT_ORIG_IP6_SADDR, NFPROTO_IPV6, 0 }, { FIELD_CT_ORIG_IP6_DADDR, NFPROTO_IPV6, 0 },
+        { FIELD_CT_REPLY_IP_SADDR, NFPROTO_IPV4, 0 }, { FIELD_CT_REPLY_IP_DADDR, NFPROTO_IPV4, 0 },
+        { FIELD_CT_REPLY_IP6_SADDR, NFPROTO_IPV6, 0 }, { FIELD_CT_REPLY_IP6_DADDR, NFPROTO_IPV6, 0 },
+};
+
+/* Of all fields that come from there. */
+static const struct {
+        enum field_source source;
+        uint8_t family, protocol;
+} source_needs[] = {
+        { SOURCE_TCP_OPTION_EXISTS, 0, IPPROTO_TCP }, { SOURCE_SCTP_CHUNK_EXISTS, 0, IPPROTO_SCTP },
+        { SOURCE_IP6_HEADER, NFPROTO_IPV6, 0 },       { SOURCE_IP6_HEADER_EXISTS, NFPROTO_IPV6, 0 },
 };
 
 static bool says(const struct rule *r, enum field f)
@@ -59,14 +75,36 @@ static bool add_number(struct scan *s, enum field f, uint8_t value)
         return !s->oom;
 }
 
+static bool add_needed(struct scan *s, uint8_t family, uint8_t protocol)
+{
+        return (!family || add_number(s, FIELD_NFPROTO, family)) && (!protocol || add_number(s, FIELD_L4PROTO, protocol));
+}
+
 /* A bridge tells families by the EtherType, and its table has no rules by hand. */
 bool scan_needs(struct scan *s, enum field f)
 {
         for (size_t i = 0; i < ELEMENTS(needs); i++)
                 if (needs[i].field == f)
-                        return (!needs[i].family || add_number(s, FIELD_NFPROTO, needs[i].family)) &&
-                               (!needs[i].protocol || add_number(s, FIELD_L4PROTO, needs[i].protocol));
+                        return add_needed(s, needs[i].family, needs[i].protocol);
+        for (size_t i = 0; i < ELEMENTS(source_needs); i++)
+                if (source_needs[i].source == field_type(f)->source)
+                        return add_needed(s, source_needs[i].family, source_needs[i].protocol);
         return true;
+}
+
+/* "@nh,8,8" as words: a comma is one of its own. */
+static void spread_commas(const char *text, char *ret, size_t size)
+{
+        size_t n = 0;
+
+        for (; *text && n + 3 < size; text++) {
+                if (*text == ',')
+                        ret[n++] = ' ';
+                ret[n++] = *text;
+                if (*text == ',')
+                        ret[n++] = ' ';
+        }
+        ret[n] = '\0';
 }
 
 bool scan_field(struct scan *s, enum field *ret)
@@ -79,12 +117,12 @@ bool scan_field(struct scan *s, enum field *ret)
                 *ret = aliases[i].field;
                 return !aliases[i].protocol || add_number(s, FIELD_L4PROTO, aliases[i].protocol);
         }
-        /* Raw payload is written with commas, which are words of their own. */
         for (int f = 0; f < FIELD_MAX; f++) {
                 const char *text = field_type((enum field)f)->text;
-                bool raw = *text == '@';
+                char words[64];
 
-                if (raw ? scan_take_words(s, f == FIELD_IP_TOS ? "@nh , 8 , 8" : "@nh , 0 , 16") : scan_take_words(s, text)) {
+                spread_commas(text, words, sizeof(words));
+                if (scan_take_words(s, words)) {
                         if (strlen(text) > longest) {
                                 longest = strlen(text);
                                 end = s->at;
@@ -130,6 +168,14 @@ static bool name_value(const struct word *w, struct value *ret)
         return n > 0 && n < 15;
 }
 
+/* A range of moments ends with its last second. */
+static void whole_second(uint8_t *last)
+{
+        uint64_t number = field_number(FIELD_TIME, last);
+
+        field_put_number(FIELD_TIME, number > UINT64_MAX - 999999999 ? UINT64_MAX : number + 999999999, last);
+}
+
 bool scan_value(struct scan *s, enum field f, struct value *ret)
 {
         const struct word *w = scan_word(s, "a value");
@@ -152,6 +198,8 @@ bool scan_value(struct scan *s, enum field f, struct value *ret)
         }
         if (dash && value_parse(f, w->text, (size_t)(dash - w->text), ret->first) &&
             value_parse(f, dash + 1, w->length - (size_t)(dash + 1 - w->text), ret->last)) {
+                if (f == FIELD_TIME)
+                        whole_second(ret->last);
                 if (field_type(f)->size <= 8 ? field_number(f, ret->first) <= field_number(f, ret->last) : memcmp(ret->first, ret->last, 16) <= 0)
                         return true;
                 return scan_fail(s, false, "the smaller one first", "'%.*s' goes backwards", (int)w->length, w->text);

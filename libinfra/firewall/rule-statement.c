@@ -2,13 +2,17 @@
 
 /* Statements of a rule: limit, log, counter, what is set, rates of each source. */
 
+#include "base/clock.h"
+#include "firewall/ct-helper.h"
 #include "firewall/rule.h"
 
+#include <netinet/in.h>
+#include <linux/netfilter/nf_synproxy.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { METER_SIZE = 65535, METER_TIMEOUT_MIN_S = 60 };
+enum { METER_SIZE = 65535, METER_TIMEOUT_MIN_S = 60, WINDOW_SCALE_MAX = 14 };
 
 static struct statement *add(struct scan *s, enum statement_kind kind)
 {
@@ -172,12 +176,42 @@ static bool keep_in(struct scan *s, struct statement *x)
                 set->dynamic = set->runtime = true;
                 set->size = METER_SIZE;
                 set->timeout = x->kind == STATEMENT_METER;
-                set->timeout_ms = set->timeout ? (int64_t)(x->per_s * 2 > METER_TIMEOUT_MIN_S ? x->per_s * 2 : METER_TIMEOUT_MIN_S) * 1000 : 0;
+                set->timeout_ms = x->timeout_ms ? (int64_t)x->timeout_ms : set->timeout ? (int64_t)(x->per_s * 2 > METER_TIMEOUT_MIN_S ? x->per_s * 2 : METER_TIMEOUT_MIN_S) * 1000 : 0;
         }
         return set->dynamic || scan_fail(s, false, NULL, "set '%s' is not for this", x->name);
 }
 
-/* "update @name { ip saddr limit rate 20/minute }" */
+/* Behind "&": the network that counts, of an address. */
+static bool scan_part(struct scan *s, struct statement *x)
+{
+        enum field f = x->fields[x->n_fields - 1];
+        bool source = f == FIELD_IP_SADDR || f == FIELD_IP6_SADDR;
+        struct value v;
+
+        if (!source && f != FIELD_IP_DADDR && f != FIELD_IP6_DADDR)
+                return scan_fail(s, false, "ip saddr & 255.255.255.0", "only addresses are counted by their networks");
+        if (!scan_value(s, f, &v))
+                return false;
+        if (!v.first[0])
+                return scan_fail(s, false, "255.255.255.0, ffff:ffff:ffff::", "this is no mask of a network");
+        memcpy(source ? x->mask : x->value, v.first, 16);
+        return true;
+}
+
+static bool scan_duration(struct scan *s, uint64_t *ret_ms)
+{
+        char text[32];
+        int64_t ms;
+
+        if (!scan_text(s, "a time", text, sizeof(text)))
+                return false;
+        if (duration_parse(text, &ms) < 0 || ms <= 0)
+                return scan_fail(s, false, "500ms, 90s, 5m", "'%s' is no time", text);
+        *ret_ms = (uint64_t)ms;
+        return true;
+}
+
+/* "update @name { ip saddr limit rate 20/minute }", and how long a value is remembered before "limit": timeout 90s */
 static bool scan_each(struct scan *s)
 {
         struct statement x = { .level = 4 }, *to;
@@ -191,9 +225,11 @@ static bool scan_each(struct scan *s)
         do {
                 if (x.n_fields == RULESET_FIELDS_MAX)
                         return scan_fail(s, true, NULL, "more than %d fields together", RULESET_FIELDS_MAX);
-                if (!scan_field(s, &x.fields[x.n_fields++]))
+                if (!scan_field(s, &x.fields[x.n_fields++]) || (scan_take(s, "&") && !scan_part(s, &x)))
                         return false;
         } while (scan_take(s, "."));
+        if (scan_take(s, "timeout") && !scan_duration(s, &x.timeout_ms))
+                return false;
         if (scan_take_words(s, "limit rate")) {
                 x.kind = STATEMENT_METER;
                 if (!scan_rate(s, &x))
@@ -241,12 +277,12 @@ static bool scan_numgen(struct scan *s)
                 return scan_fail(s, true, "numgen random mod 100 <= 9", "this is no generator of numbers");
         if (!scan_number(s, "a number", UINT32_MAX, &modulus))
                 return false;
-        if (!scan_take(s, "<=") && !scan_is(s, "0"))
-                return scan_fail(s, true, "numgen inc mod 3 0, numgen random mod 100 <= 9", "only 0 and <= can be asked for");
+        x->over = !scan_take(s, "<=");
         if (!scan_number(s, "a number", UINT32_MAX, &most))
                 return false;
         x->burst = (uint32_t)modulus;
         x->rate = most;
+        x->over = x->over && most;
         return modulus > most || scan_fail(s, false, NULL, "a number modulo %llu is always at most that", (unsigned long long)modulus);
 }
 
@@ -261,6 +297,13 @@ static bool can_set(enum field f)
         case FIELD_IP_TTL:
         case FIELD_IP6_CLASS:
         case FIELD_IP6_HOPLIMIT:
+        case FIELD_TCP_FLAGS:
+        case FIELD_CT_LABEL:
+        case FIELD_CT_ZONE:
+        case FIELD_CT_ORIG_ZONE:
+        case FIELD_CT_REPLY_ZONE:
+        case FIELD_SECMARK:
+        case FIELD_CT_SECMARK:
         case FIELD_TCP_MSS: return true;
         default: return false;
         }
@@ -282,11 +325,12 @@ static bool scan_set(struct scan *s, enum field f)
                 if (!scan_value(s, f, &v))
                         return false;
                 memcpy(x->value, v.first, 16);
+                statement_keep_labels(x);
                 return true;
         }
         if (!scan_field(s, &from))
                 return false;
-        if (!can_set(from) || field_type(from)->size != field_type(f)->size)
+        if ((!can_set(from) && from != FIELD_SOCKET_MARK) || field_type(from)->size != field_type(f)->size)
                 return scan_fail(s, false, NULL, "%s cannot become %s", field_type(from)->text, field_type(f)->text);
         x->kind = from == f ? STATEMENT_SET : STATEMENT_COPY;
         x->fields[0] = from == f ? 0 : from;
@@ -322,6 +366,82 @@ static bool scan_change(struct scan *s, bool *ret_taken)
         return scan_set(s, f);
 }
 
+/* "tproxy ip to 127.0.0.1:8080", "tproxy ip6 to :8080" */
+static bool scan_tproxy(struct scan *s)
+{
+        struct statement *x = add(s, STATEMENT_TPROXY);
+        struct translation *to = x ? &x->to : NULL;
+        int family = scan_take(s, "ip6") ? AF_INET6 : AF_INET;
+
+        if (!x)
+                return false;
+        if (family == AF_INET)
+                scan_take(s, "ip");
+        if (!scan_take(s, "to"))
+                return scan_fail(s, true, "tproxy ip to :8080", "'to' is missing");
+        if (!scan_address(s, to))
+                return false;
+        if (to->family && to->family != family)
+                return scan_fail(s, false, NULL, "the address is of the other family");
+        if (to->port_first != to->port_last || memcmp(to->first, to->last, 16) != 0)
+                return scan_fail(s, false, "tproxy ip to 127.0.0.1:8080", "a proxy has one address and one port");
+        to->family = family;
+        return scan_family(s, family);
+}
+
+static bool scan_synproxy(struct scan *s)
+{
+        struct statement *x = add(s, STATEMENT_SYNPROXY);
+        uint64_t number;
+
+        while (x) {
+                if (scan_take(s, "mss")) {
+                        if (!scan_number(s, "a segment size", UINT16_MAX, &x->rate))
+                                return false;
+                        x->flags |= NF_SYNPROXY_OPT_MSS;
+                } else if (scan_take(s, "wscale")) {
+                        if (!scan_number(s, "a window scale", WINDOW_SCALE_MAX, &number))
+                                return false;
+                        x->burst = (uint32_t)number;
+                        x->flags |= NF_SYNPROXY_OPT_WSCALE;
+                } else if (scan_take(s, "timestamp")) {
+                        x->flags |= NF_SYNPROXY_OPT_TIMESTAMP;
+                } else if (scan_take(s, "sack-perm")) {
+                        x->flags |= NF_SYNPROXY_OPT_SACK_PERM;
+                } else {
+                        return true;
+                }
+        }
+        return false;
+}
+
+/* ct helper set "ftp-tcp-4" */
+static bool scan_helper(struct scan *s)
+{
+        struct statement *x = add(s, STATEMENT_HELPER);
+        struct helper h;
+
+        if (!x || !scan_text(s, "a helper", x->name, sizeof(x->name)))
+                return false;
+        return helper_parse(x->name, &h) || scan_fail(s, false, "\"ftp-tcp-4\": helper, protocol, and 4 or 6", "'%s' is no helper", x->name);
+}
+
+/* "reset tcp option maxseg", "reset tcp option 2" */
+static bool scan_strip(struct scan *s)
+{
+        struct statement *x = add(s, STATEMENT_STRIP);
+
+        for (int f = 0; x && f < FIELD_MAX; f++) {
+                const struct field_type *t = field_type((enum field)f);
+
+                if (t->source == SOURCE_TCP_OPTION_EXISTS && scan_take(s, t->text + strlen("tcp option "))) {
+                        x->rate = t->key;
+                        return true;
+                }
+        }
+        return x && scan_number(s, "an option", UINT8_MAX, &x->rate);
+}
+
 bool scan_statement(struct scan *s, bool *ret_taken)
 {
         struct statement *x;
@@ -349,5 +469,13 @@ bool scan_statement(struct scan *s, bool *ret_taken)
                 return add(s, STATEMENT_NOTRACK);
         if (scan_take_words(s, "meta nftrace set 1"))
                 return add(s, STATEMENT_TRACE);
+        if (scan_take_words(s, "ct helper set"))
+                return scan_helper(s);
+        if (scan_take(s, "tproxy"))
+                return scan_tproxy(s);
+        if (scan_take(s, "synproxy"))
+                return scan_synproxy(s);
+        if (scan_take_words(s, "reset tcp option"))
+                return scan_strip(s);
         return scan_change(s, ret_taken);
 }

@@ -26,7 +26,7 @@ static int family_of(const struct rule *r)
         return 0;
 }
 
-static bool add_family(struct scan *s, int family)
+bool scan_family(struct scan *s, int family)
 {
         struct match *m;
 
@@ -74,7 +74,7 @@ static bool scan_reject(struct scan *s, struct verdict *v)
         for (size_t i = 0; i < ELEMENTS(codes); i++)
                 if (codes[i].type == v->reject_type && codes[i].family == v->to.family && scan_take(s, codes[i].name)) {
                         v->reject_code = codes[i].code;
-                        return !v->to.family || add_family(s, v->to.family);
+                        return !v->to.family || scan_family(s, v->to.family);
                 }
         return scan_fail(s, true, "port-unreachable, admin-prohibited, ...", "this is no reason");
 }
@@ -173,7 +173,7 @@ static char *find_ports(char *text)
         return colon && !strchr(colon + 1, ':') ? colon : NULL;
 }
 
-static bool scan_target(struct scan *s, struct translation *to)
+bool scan_address(struct scan *s, struct translation *to)
 {
         char text[128], *ports, *dash;
 
@@ -228,7 +228,7 @@ static bool scan_translation(struct scan *s, struct verdict *v)
 
         v->to.netmap = !own && scan_take(s, "prefix");
         if (scan_take(s, "to")) {
-                if (!scan_target(s, &v->to))
+                if (!scan_address(s, &v->to))
                         return false;
         } else if (!own) {
                 return scan_fail(s, true, "dnat to 10.0.0.17:25", "'to' is missing");
@@ -237,7 +237,7 @@ static bool scan_translation(struct scan *s, struct verdict *v)
                 return scan_fail(s, false, "to :1024-65535", "only ports can be said here");
         if (said && v->to.family && said != v->to.family)
                 return scan_fail(s, false, NULL, "the address is of the other family");
-        if (v->to.family && !add_family(s, v->to.family))
+        if (v->to.family && !scan_family(s, v->to.family))
                 return false;
         return scan_flags(s, &v->to);
 }

@@ -75,8 +75,21 @@ bool scan_needs(struct scan *s, enum field f);
 bool scan_match(struct scan *s);
 bool scan_statement(struct scan *s, bool *ret_taken);
 bool scan_verdict(struct scan *s, bool *ret_taken);
+/* "10.0.0.17:25", ":25"; that the rule is for one family, unless it says so. */
+bool scan_address(struct scan *s, struct translation *ret);
+bool scan_family(struct scan *s, int family);
 /* A match of the rule under way; NULL when memory is out. */
 struct match *scan_add_match(struct scan *s, enum match_kind kind, enum field f);
+
+/* Bits of a field that have a name of their own; 0 <= @n, NULL behind the last. */
+struct field_part {
+        const char *text;
+        enum field field;
+        uint64_t mask;
+        unsigned shift;
+};
+const struct field_part *field_part(size_t n);
+bool part_parse(const struct field_part *p, const char *text, size_t length, uint64_t *ret);
 
 /* text-value.c: one value, without ranges and prefixes. */
 bool value_parse(enum field f, const char *text, size_t length, uint8_t ret[static 16]);

@@ -141,6 +141,22 @@ struct statement *rule_add_statement(struct rule *r, enum statement_kind kind)
         return s;
 }
 
+void statement_keep_labels(struct statement *s)
+{
+        for (unsigned i = 0; s->field == FIELD_CT_LABEL && i < sizeof(s->mask); i++)
+                s->mask[i] = (uint8_t)~s->value[i];
+}
+
+const uint8_t *statement_field_mask(const struct statement *s, enum field f)
+{
+        const uint8_t *mask = f == FIELD_IP_SADDR || f == FIELD_IP6_SADDR   ? s->mask
+                              : f == FIELD_IP_DADDR || f == FIELD_IP6_DADDR ? s->value
+                                                                            : NULL;
+
+        /* The first bits are those of a network. */
+        return mask && mask[0] && (s->kind == STATEMENT_METER || s->kind == STATEMENT_CONNECTIONS) ? mask : NULL;
+}
+
 struct set *table_set(const struct table *t, const char *name)
 {
         for (size_t i = 0; i < t->n_sets; i++)

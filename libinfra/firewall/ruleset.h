@@ -18,6 +18,8 @@
 #include "base/error.h"
 #include "base/str.h"
 
+#define SECOND_NS UINT64_C(1000000000) /* of FIELD_TIME */
+
 enum {
         RULESET_NAME_MAX = 31,
         RULESET_FIELDS_MAX = 5,   /* of a concatenation */
@@ -77,10 +79,136 @@ enum field {
         FIELD_FIB_DADDR_TYPE,
         FIELD_FIB_SADDR_TYPE,
         FIELD_FIB_SADDR_OIF, /* interface a packet to its source would leave by, of the one it came in; 0: none */
+        FIELD_FIB_SADDR_ANY_OIF, /* the same by any interface */
+        FIELD_FIB_SADDR_MARK_OIF, /* the two as packets with this mark are routed */
+        FIELD_FIB_SADDR_MARK_ANY_OIF,
+        FIELD_FIB_DADDR_IIF_TYPE, /* of the addresses of one interface */
+        FIELD_FIB_DADDR_OIF_TYPE,
+        FIELD_FIB_SADDR_IIF_TYPE,
+        FIELD_FIB_SADDR_OIF_TYPE,
+        FIELD_HOUR, /* seconds of the day, UTC */
+        FIELD_DAY,  /* of the week, as the kernel's timezone has it; 0 = Sunday */
+        FIELD_TIME, /* nanoseconds since 1970 */
+        FIELD_SECMARK,
+        FIELD_AH_SPI,
+        FIELD_ESP_SPI,
+        FIELD_COMP_CPI,
+        FIELD_DCCP_TYPE, /* and what is about it: bits 0x1e */
+        FIELD_CT_BYTES,
+        FIELD_CT_ORIG_BYTES,
+        FIELD_CT_REPLY_BYTES,
+        FIELD_CT_PACKETS,
+        FIELD_CT_ORIG_PACKETS,
+        FIELD_CT_REPLY_PACKETS,
+        FIELD_CT_AVGPKT,
+        FIELD_CT_ORIG_AVGPKT,
+        FIELD_CT_REPLY_AVGPKT,
+        FIELD_CT_REPLY_IP_SADDR,
+        FIELD_CT_REPLY_IP_DADDR,
+        FIELD_CT_REPLY_IP6_SADDR,
+        FIELD_CT_REPLY_IP6_DADDR,
+        FIELD_CT_REPLY_SPORT,
+        FIELD_CT_REPLY_DPORT,
+        FIELD_CT_PROTOCOL,
+        FIELD_CT_EXPIRATION, /* milliseconds */
+        FIELD_CT_SECMARK,
+        FIELD_CT_LABEL, /* 128 bits; a value of one is its number, see field_put_bit() */
+        FIELD_CT_ZONE,
+        FIELD_CT_ORIG_ZONE,
+        FIELD_CT_REPLY_ZONE,
+        FIELD_SOCKET_TRANSPARENT,
+        FIELD_SOCKET_WILDCARD,
+        FIELD_SOCKET_MARK, /* not of one that is closing */
+        FIELD_ROUTE_IPSEC, /* whether IPsec takes the packet on its way out */
+        FIELD_HBH_EXISTS, /* headers of IPv6: whether there is one, and what it says */
+        FIELD_DST_EXISTS,
+        FIELD_RT_EXISTS,
+        FIELD_FRAG_EXISTS,
+        FIELD_MH_EXISTS,
+        FIELD_HBH_LENGTH, /* in units of 8 bytes, the first not counted */
+        FIELD_DST_LENGTH,
+        FIELD_RT_LENGTH,
+        FIELD_RT_TYPE,
+        FIELD_RT_LEFT,
+        FIELD_FRAG_RESERVED,
+        FIELD_FRAG_OFFSET, /* 0xfff8, and 0x1: more come */
+        FIELD_FRAG_ID,
+        FIELD_MH_TYPE,
+        FIELD_TCP_NOP_EXISTS, /* options of TCP */
+        FIELD_TCP_MSS_EXISTS,
+        FIELD_TCP_WINDOW_EXISTS,
+        FIELD_TCP_SACK_PERM_EXISTS,
+        FIELD_TCP_SACK_EXISTS,
+        FIELD_TCP_TIMESTAMP_EXISTS,
+        FIELD_TCP_MD5_EXISTS,
+        FIELD_TCP_MPTCP_EXISTS,
+        FIELD_TCP_FASTOPEN_EXISTS,
+        FIELD_SCTP_DATA, /* chunks: whether there is one */
+        FIELD_SCTP_INIT,
+        FIELD_SCTP_INIT_ACK,
+        FIELD_SCTP_SACK,
+        FIELD_SCTP_HEARTBEAT,
+        FIELD_SCTP_HEARTBEAT_ACK,
+        FIELD_SCTP_ABORT,
+        FIELD_SCTP_SHUTDOWN,
+        FIELD_SCTP_SHUTDOWN_ACK,
+        FIELD_SCTP_ERROR,
+        FIELD_SCTP_COOKIE_ECHO,
+        FIELD_SCTP_COOKIE_ACK,
+        FIELD_SCTP_ECNE,
+        FIELD_SCTP_CWR,
+        FIELD_SCTP_SHUTDOWN_COMPLETE,
+        FIELD_SCTP_ASCONF,
+        FIELD_SCTP_ASCONF_ACK,
+        FIELD_SCTP_FORWARD_TSN,
+        FIELD_IPSEC_IN_REQID_0, /* see FIELD_IPSEC() */
+        FIELD_IPSEC_IN_REQID_1,
+        FIELD_IPSEC_IN_REQID_2,
+        FIELD_IPSEC_IN_REQID_3,
+        FIELD_IPSEC_IN_REQID_4,
+        FIELD_IPSEC_IN_REQID_5,
+        FIELD_IPSEC_IN_SPI_0,
+        FIELD_IPSEC_IN_SPI_1,
+        FIELD_IPSEC_IN_SPI_2,
+        FIELD_IPSEC_IN_SPI_3,
+        FIELD_IPSEC_IN_SPI_4,
+        FIELD_IPSEC_IN_SPI_5,
+        FIELD_IPSEC_OUT_REQID_0,
+        FIELD_IPSEC_OUT_REQID_1,
+        FIELD_IPSEC_OUT_REQID_2,
+        FIELD_IPSEC_OUT_REQID_3,
+        FIELD_IPSEC_OUT_REQID_4,
+        FIELD_IPSEC_OUT_REQID_5,
+        FIELD_IPSEC_OUT_SPI_0,
+        FIELD_IPSEC_OUT_SPI_1,
+        FIELD_IPSEC_OUT_SPI_2,
+        FIELD_IPSEC_OUT_SPI_3,
+        FIELD_IPSEC_OUT_SPI_4,
+        FIELD_IPSEC_OUT_SPI_5,
         FIELD_MAX,
 };
 
-enum field_source { SOURCE_META, SOURCE_NETWORK, SOURCE_TRANSPORT, SOURCE_LINK, SOURCE_CT, SOURCE_FIB, SOURCE_TCP_OPTION };
+/* The request number or (@spi) the SPI of the @n-th state of IPsec that a packet came through, or (@out) goes through; n < 6. */
+#define FIELD_IPSEC(out, spi, n) ((enum field)(FIELD_IPSEC_IN_REQID_0 + ((out) * 2 + (spi)) * 6 + (n)))
+
+/* Of those that end in _EXISTS the value is 1 or 0. */
+enum field_source {
+        SOURCE_META,
+        SOURCE_NETWORK,
+        SOURCE_TRANSPORT,
+        SOURCE_LINK,
+        SOURCE_CT,
+        SOURCE_FIB,
+        SOURCE_ROUTE,
+        SOURCE_SOCKET,
+        SOURCE_IPSEC,
+        SOURCE_TCP_OPTION,
+        SOURCE_TCP_OPTION_EXISTS,
+        SOURCE_IP6_HEADER,
+        SOURCE_IP6_HEADER_EXISTS,
+        SOURCE_SCTP_CHUNK_EXISTS,
+        SOURCE_MAX,
+};
 
 struct field_type {
         const char *text;    /* as nft writes it */
@@ -88,11 +216,13 @@ struct field_type {
         unsigned datatype;   /* nft's number of the type, TYPE_* in its datatype.h */
         const char *datatype_name;
         enum field_source source;
-        unsigned key;        /* meta, ct or fib key, the offset in the header, or the kind of a TCP option */
+        unsigned key;        /* meta, ct, fib, rt or socket key, the offset in the header, or the kind of option, header or chunk */
         bool host_order;     /* a number in the order of this machine; otherwise as in the packet */
-        unsigned extra;      /* ct: direction + 1; fib: NFTA_FIB_F_* */
+        unsigned extra;      /* ct: direction + 1; fib: NFTA_FIB_F_*; options and headers of IPv6: offset within; ipsec: 2 * number of the state + out */
 };
 const struct field_type *field_type(enum field f);
+/* The field that says whether that is there at all; FIELD_MAX: none does. */
+enum field field_presence(enum field f);
 /* Bytes in registers and keys: padded to 4. */
 unsigned field_room(enum field f);
 
@@ -115,19 +245,34 @@ struct match {
         char set[RULESET_NAME_MAX + 1];
 };
 
+/* What an address translation or a proxy leads to. */
+struct translation {
+        int family;             /* AF_INET, AF_INET6; 0: the address stays */
+        uint8_t first[16];
+        uint8_t last[16];
+        uint16_t port_first;    /* 0: the port stays */
+        uint16_t port_last;
+        bool netmap;            /* only the network's bits are exchanged: first .. last is the network */
+        unsigned flags;         /* NF_NAT_RANGE_PROTO_RANDOM, _RANDOM_FULLY, _PERSISTENT */
+};
+
 /* What a rule does beside its verdict, in order, after all matches. Where one says no, the rule ends there. */
 enum statement_kind {
         STATEMENT_COUNTER,
         STATEMENT_LIMIT,       /* on only below (`over`: above) a rate */
-        STATEMENT_METER,       /* the same for each value of `fields`, kept in dynamic set `name` */
+        STATEMENT_METER,       /* the same for each value of `fields`, kept in dynamic set `name`; see statement_field_mask() */
         STATEMENT_CONNECTIONS, /* on only while connections do not exceed `rate` (`over`: exceed it); of each value in `name`, if named */
         STATEMENT_QUOTA,       /* on only until (`over`: after) `rate` bytes */
-        STATEMENT_NUMGEN,      /* on only when a counter (`random`: a random number) modulo `burst` is <= `rate` */
+        STATEMENT_NUMGEN,      /* on only when a counter (`random`: a random number) modulo `burst` is <= `rate` (`over`: == `rate`) */
         STATEMENT_LOG,
-        STATEMENT_SET,         /* `field` = `field` & mask ^ value; FIELD_TCP_MSS with value 0: what the route's MTU allows */
+        STATEMENT_SET,         /* `field` = `field` & mask ^ value; FIELD_TCP_MSS with value 0: what the route's MTU allows; FIELD_CT_LABEL: mask is ~value */
         STATEMENT_COPY,        /* `field` = fields[0] & mask ^ value */
         STATEMENT_NOTRACK,
         STATEMENT_TRACE,
+        STATEMENT_TPROXY,      /* to the socket that listens at `to` (no address: one of the host's); on only when there is one */
+        STATEMENT_SYNPROXY,    /* answers for the server; `rate`: segment size, `burst`: window scale, `flags`: NF_SYNPROXY_OPT_* */
+        STATEMENT_STRIP,       /* TCP option `rate` is overwritten */
+        STATEMENT_HELPER,      /* the connection gets helper `name`, see ct-helper.h */
         STATEMENT_MAX,
 };
 
@@ -137,6 +282,7 @@ struct statement {
         enum statement_kind kind;
         uint64_t rate;
         uint64_t per_s;  /* LIMIT, METER: seconds the rate is of */
+        uint64_t timeout_ms; /* METER: how long a value is remembered; 0 = as the set says */
         uint32_t burst;
         bool bytes;      /* the rate counts bytes, not packets */
         bool over;
@@ -149,12 +295,19 @@ struct statement {
         uint8_t mask[16];
         char prefix[RULESET_LOG_PREFIX_MAX + 1]; /* LOG */
         unsigned level;      /* LOG: syslog's, default 4 (warning) */
-        unsigned flags;      /* LOG: NF_LOG_* */
+        unsigned flags;      /* LOG: NF_LOG_*; SYNPROXY */
         bool has_group;      /* LOG: to nfnetlink group */
         uint16_t group;
         uint32_t snap;       /* LOG to a group: bytes copied; 0 = all */
         uint16_t threshold;  /* LOG to a group: packets kept back; 0 = the kernel's default */
+        struct translation to; /* TPROXY */
 };
+
+/* A label is put to the others: the mask of a SET that has its value. */
+void statement_keep_labels(struct statement *s);
+
+/* METER, CONNECTIONS: the bits of a field that count: `mask` of a source address, `value` of a destination; NULL: all. */
+const uint8_t *statement_field_mask(const struct statement *s, enum field f);
 
 enum verdict_kind {
         VERDICT_ACCEPT,
@@ -172,17 +325,6 @@ enum verdict_kind {
         VERDICT_MASQUERADE, /* to the address of the interface, ports of `to` */
         VERDICT_REDIRECT,   /* to the host itself, ports of `to` */
         VERDICT_MAX,
-};
-
-/* What an address translation leads to. */
-struct translation {
-        int family;             /* AF_INET, AF_INET6; 0: the address stays */
-        uint8_t first[16];
-        uint8_t last[16];
-        uint16_t port_first;    /* 0: the port stays */
-        uint16_t port_last;
-        bool netmap;            /* only the network's bits are exchanged: first .. last is the network */
-        unsigned flags;         /* NF_NAT_RANGE_PROTO_RANDOM, _RANDOM_FULLY, _PERSISTENT */
 };
 
 struct verdict {
@@ -292,6 +434,9 @@ bool set_same_shape(const struct set *a, const struct set *b);
 /* The value of a field of at most 8 bytes as a number; @value as it stands in matches and keys. */
 uint64_t field_number(enum field f, const uint8_t *value);
 void field_put_number(enum field f, uint64_t number, uint8_t *value);
+void field_put_bit(unsigned bit, uint8_t value[static 16]);
+/* The one bit of FIELD_CT_LABEL that is set; -1: none, or several. */
+int field_bit(const uint8_t value[static 16]);
 
 /* Whether both are only jumped to, or base chains at the same place with the same policy. */
 bool chain_same_hook(const struct chain *a, const struct chain *b);

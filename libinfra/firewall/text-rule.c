@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_nat.h>
+#include <linux/netfilter/nf_synproxy.h>
 #include <linux/netfilter/nf_tables.h>
 #include <string.h>
 
@@ -89,6 +90,10 @@ static void add_any_bit(struct str *s, const struct match *m)
         static const uint8_t zero[16];
         struct match none = *m;
 
+        if (!m->negated && m->fields[0] == FIELD_CT_LABEL && field_bit(m->mask) >= 0) {
+                text_value(s, FIELD_CT_LABEL, m->mask);
+                return;
+        }
         if (!m->negated && is_flags(m->fields[0])) {
                 text_bits(s, m->fields[0], m->mask, ",");
                 return;
@@ -98,10 +103,25 @@ static void add_any_bit(struct str *s, const struct match *m)
         add_masked(s, &none, !m->negated);
 }
 
+/* Of moments, the whole of the last second; otherwise every digit is said. */
+static void text_last(struct str *s, enum field f, const uint8_t *value)
+{
+        uint64_t number = field_number(f, value);
+
+        if (f == FIELD_TIME && number != UINT64_MAX && number % SECOND_NS != SECOND_NS - 1)
+                str_add(s, "%llu.%09llu", (unsigned long long)(number / SECOND_NS), (unsigned long long)(number % SECOND_NS));
+        else if (f == FIELD_TIME)
+                str_add(s, "%llu", (unsigned long long)(number / SECOND_NS));
+        else
+                text_value(s, f, value);
+}
+
 static void add_match(struct str *s, const struct match *m)
 {
         enum field f = m->fields[0];
 
+        if (text_part(s, m))
+                return;
         text_fields(s, m->fields, m->n_fields);
         str_add(s, " ");
         switch (m->kind) {
@@ -118,7 +138,7 @@ static void add_match(struct str *s, const struct match *m)
                 str_add(s, "%s", m->negated ? "!= " : "");
                 text_value(s, f, m->value);
                 str_add(s, "-");
-                text_value(s, f, m->mask);
+                text_last(s, f, m->mask);
                 break;
         default:
                 str_add(s, m->negated ? "!= " : is_flags(f) ? "== " : "");
@@ -145,8 +165,17 @@ static void add_rate(struct str *s, const struct statement *x)
 static void add_each(struct str *s, const struct statement *x)
 {
         str_add(s, "%s @%s { ", x->kind == STATEMENT_METER ? "update" : "add", x->name);
-        text_fields(s, x->fields, x->n_fields);
-        str_add(s, " ");
+        for (size_t i = 0; i < x->n_fields; i++) {
+                const uint8_t *mask = statement_field_mask(x, x->fields[i]);
+
+                str_add(s, "%s%s%s", i ? ". " : "", field_type(x->fields[i])->text, mask ? " & " : " ");
+                if (mask) {
+                        text_value(s, x->fields[i], mask);
+                        str_add(s, " ");
+                }
+        }
+        if (x->timeout_ms)
+                str_add(s, "timeout %llu%s ", (unsigned long long)(x->timeout_ms % 1000 ? x->timeout_ms : x->timeout_ms / 1000), x->timeout_ms % 1000 ? "ms" : "s");
         if (x->kind == STATEMENT_METER)
                 add_rate(s, x);
         else
@@ -183,26 +212,56 @@ static bool is_whole(const uint8_t *bytes, unsigned size, uint8_t value)
         return true;
 }
 
+/* A field that is written to: nft changes flags of TCP as a byte only. */
+static const char *name_to_set(enum field f)
+{
+        return f == FIELD_TCP_FLAGS ? "@th,104,8" : field_type(f)->text;
+}
+
 /* "meta mark set meta mark & 0xff ^ 0x1" */
 static void add_change(struct str *s, const struct statement *x)
 {
         enum field from = x->kind == STATEMENT_COPY ? x->fields[0] : x->field;
         unsigned size = field_type(x->field)->size;
-        bool constant = x->kind == STATEMENT_SET && is_whole(x->mask, size, 0);
+        bool constant = x->kind == STATEMENT_SET && (is_whole(x->mask, size, 0) || x->field == FIELD_CT_LABEL);
 
-        str_add(s, "%s set ", field_type(x->field)->text);
+        str_add(s, "%s set ", name_to_set(x->field));
         if (x->field == FIELD_TCP_MSS && is_whole(x->value, size, 0)) {
                 str_add(s, "rt mtu");
                 return;
         }
         if (!constant)
-                str_add(s, "%s", field_type(from)->text);
+                str_add(s, "%s", name_to_set(from));
         if (!constant && !is_whole(x->mask, size, 0xff))
                 str_add(s, " & 0x%llx", (unsigned long long)field_number(x->field, x->mask));
         if (constant)
                 text_value(s, x->field, x->value);
         else if (!is_whole(x->value, size, 0))
                 str_add(s, " ^ 0x%llx", (unsigned long long)field_number(x->field, x->value));
+}
+
+static void add_tproxy(struct str *s, const struct statement *x)
+{
+        char text[INET6_ADDRSTRLEN];
+        bool six = x->to.family == AF_INET6;
+
+        str_add(s, "tproxy %s to ", six ? "ip6" : "ip");
+        if (!is_whole(x->to.first, six ? 16 : 4, 0)) {
+                inet_ntop(x->to.family, x->to.first, text, sizeof(text));
+                str_add(s, six ? "[%s]" : "%s", text);
+        }
+        if (x->to.port_first)
+                str_add(s, ":%u", x->to.port_first);
+}
+
+static void add_synproxy(struct str *s, const struct statement *x)
+{
+        str_add(s, "synproxy");
+        if (x->flags & NF_SYNPROXY_OPT_MSS)
+                str_add(s, " mss %u", (unsigned)x->rate);
+        if (x->flags & NF_SYNPROXY_OPT_WSCALE)
+                str_add(s, " wscale %u", x->burst);
+        str_add(s, "%s%s", x->flags & NF_SYNPROXY_OPT_TIMESTAMP ? " timestamp" : "", x->flags & NF_SYNPROXY_OPT_SACK_PERM ? " sack-perm" : "");
 }
 
 static void add_statement(struct str *s, const struct statement *x)
@@ -227,7 +286,7 @@ static void add_statement(struct str *s, const struct statement *x)
                 str_add(s, "quota %s%llu bytes", x->over ? "over " : "", (unsigned long long)x->rate);
                 break;
         case STATEMENT_NUMGEN:
-                str_add(s, "numgen %s mod %u %s%llu", x->random ? "random" : "inc", x->burst, x->rate ? "<= " : "",
+                str_add(s, "numgen %s mod %u %s%llu", x->random ? "random" : "inc", x->burst, x->rate && !x->over ? "<= " : "",
                         (unsigned long long)x->rate);
                 break;
         case STATEMENT_LOG:
@@ -239,6 +298,18 @@ static void add_statement(struct str *s, const struct statement *x)
                 break;
         case STATEMENT_NOTRACK:
                 str_add(s, "notrack");
+                break;
+        case STATEMENT_TPROXY:
+                add_tproxy(s, x);
+                break;
+        case STATEMENT_SYNPROXY:
+                add_synproxy(s, x);
+                break;
+        case STATEMENT_HELPER:
+                str_add(s, "ct helper set \"%s\"", x->name);
+                break;
+        case STATEMENT_STRIP:
+                str_add(s, "reset tcp option %llu", (unsigned long long)x->rate);
                 break;
         default:
                 str_add(s, "meta nftrace set 1");

@@ -13,6 +13,7 @@
 
 #include "base/str.h"
 #include "firewall/firewall.h"
+#include "firewall/ct-helper.h"
 #include "firewall/text.h"
 
 /* Every interface. */
@@ -173,6 +174,7 @@ int ruleset_text(const struct ruleset *r, char **ret, infra_error **reterr)
                 str_add(&s, "table %s " RULESET_TABLE " {\n", t->family == NFPROTO_INET ? "inet" : "bridge");
                 for (size_t k = 0; k < t->unknown.n; k++)
                         str_add(&s, "\t# %s\n", t->unknown.items[k]);
+                text_helpers(&s, t);
                 for (size_t k = 0; k < t->n_sets; k++)
                         add_set(&s, &t->sets[k]);
                 /* What is jumped to comes first, or nft would not know it yet. */

@@ -311,6 +311,20 @@ class Path:
             os.sched_setaffinity(0, processors)
         return [seen.get(n) for n in range(len(packets))]
 
+    def forward(self, packets):
+        """packets: bytes from the IP header on, with MARK and their number behind it. They come by eno1; what left by br0 of each, or None."""
+        seen = {}
+        for data in packets:
+            self.send("eno1", data)
+        time.sleep(0.1)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                data, address = self.sockets["br0"][0].recvfrom(4096)
+                at = data.find(MARK)
+                if address[2] != socket.PACKET_OUTGOING and at > 0:
+                    seen[data[at:at + len(MARK) + 4]] = data
+        return [seen.get(data[data.find(MARK):][:len(MARK) + 4]) for data in packets]
+
     def close(self):
         for s, _ in (*self.sockets.values(), *self.sentinels.values()):
             s.close()

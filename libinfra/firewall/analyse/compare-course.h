@@ -67,5 +67,6 @@ const char *course_place(const struct chain *chain, const struct rule *r, char b
 /* compare-statement.c: one line that says all of the statement that matters. */
 char *statement_line(const struct statement *s);
 
+
 /* compare-assume.c: what is left out, into `assumed`; what cannot be, into `reasons`. */
 int compare_assumptions(const struct ruleset *a, const struct ruleset *b, struct comparison *to);

@@ -2,6 +2,7 @@
 
 /* Matches, sets and maps as functions; built in halves, so that ten thousand elements are as good as sorted. */
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/array.h"
@@ -100,17 +101,30 @@ static fn has_connection(struct space *s)
         return r;
 }
 
+/* Whether the packet has what the field is read from: "have ..." is told with an example. */
+static fn has_source(struct space *s, enum field f)
+{
+        unsigned state = field_type(f)->extra;
+        char text[64];
+
+        if (field_type(f)->source == SOURCE_SOCKET)
+                return diagram_bit(&s->d, space_atom(s, f == FIELD_SOCKET_TRANSPARENT ? "have a socket" : "have a whole socket", 1));
+        snprintf(text, sizeof(text), "have a state of IPsec, %s, number %u", state % 2 ? "out" : "in", state / 2);
+        return diagram_bit(&s->d, space_atom(s, text, 1));
+}
+
 fn course_has(struct course *c, enum field f)
 {
-        static const uint8_t nothing[16];
+        static const uint8_t nothing[16], one[16] = { 1 };
         struct space *s = c->space;
 
         if (!field_is_name(f) && !s->bits[f])
                 return FN_FALSE;
+        if (field_presence(f) != FIELD_MAX)
+                return space_range(s, field_presence(f), one, one, FN_TRUE, FN_FALSE);
         switch (f) {
-        case FIELD_CT_STATUS: case FIELD_CT_DIRECTION: case FIELD_CT_MARK: case FIELD_CT_ORIG_IP_SADDR: case FIELD_CT_ORIG_IP_DADDR:
-        case FIELD_CT_ORIG_IP6_SADDR: case FIELD_CT_ORIG_IP6_DADDR: case FIELD_CT_ORIG_SPORT: case FIELD_CT_ORIG_DPORT:
-                return has_connection(s);
+        case FIELD_CT_STATE:
+                return FN_TRUE;
         case FIELD_CT_HELPER:
                 return diagram_and(&s->d, has_connection(s), diagram_not(&s->d, space_range(s, f, nothing, nothing, FN_TRUE, FN_FALSE)));
         case FIELD_SKUID: case FIELD_SKGID:
@@ -119,8 +133,11 @@ fn course_has(struct course *c, enum field f)
                 return diagram_bit(&s->d, space_atom(s, "have a socket of this host", 1));
         case FIELD_ETHER_SADDR:
                 return diagram_bit(&s->d, space_atom(s, "have an Ethernet header", 1));
-        case FIELD_TCP_MSS:
-                return diagram_bit(&s->d, space_atom(s, "have a TCP option maxseg", 1));
+        default: break;
+        }
+        switch (field_type(f)->source) {
+        case SOURCE_CT: return has_connection(s);
+        case SOURCE_SOCKET: case SOURCE_IPSEC: return has_source(s, f);
         default: return FN_TRUE;
         }
 }
@@ -144,6 +161,18 @@ static fn any_bit(struct space *s, const struct match *m)
                 if (mask[i / 8] & 0x80u >> i % 8)
                         r = diagram_choose(&s->d, space_bit(s, m->fields[0], i), FN_TRUE, r);
         return r;
+}
+
+static void assume(struct course *c, const struct match *m)
+{
+        for (size_t i = 0; i < m->n_fields; i++) {
+                enum field f = m->fields[i];
+
+                if (f == FIELD_DAY)
+                        course_assume(c, "the kernel's timezone is UTC: days of the week are reckoned by it");
+                if (f == FIELD_IP_FRAGMENT || f == FIELD_FRAG_EXISTS || field_presence(f) == FIELD_FRAG_EXISTS)
+                        course_assume(c, "connections are tracked on both sides, or on none: where they are, rules see no fragments");
+        }
 }
 
 /* Whether @a is asked before @b: by levels, then by their order in the rule. */
@@ -225,6 +254,7 @@ fn course_matches(struct course *c, unsigned table, const struct rule *r, fn the
                         if ((!last || before(c, m, last)) && (!next || before(c, next, m)))
                                 next = m;
                 f = match_holds(c, table, next, f, other);
+                assume(c, next);
                 last = next;
         }
         return diagram_choose(&c->space->d, has_all(c, r), f, other);

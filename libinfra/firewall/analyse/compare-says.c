@@ -137,6 +137,18 @@ static void add_aside(struct space *s, uint32_t change, struct str *to)
                 str_add(to, ", tcp option maxseg size at most what the way allows");
 }
 
+/* What was done and changed no field. */
+static void add_effects(struct space *s, uint32_t change, struct str *to)
+{
+        size_t n;
+        const struct move *m = change_moves(s, change, &n);
+
+        for (size_t i = 0; i < n; i++)
+                for (size_t k = 0; k < s->n_atom_levels; k++)
+                        if (s->atom_levels[k] == m[i].level && startswith(s->atoms.items[k], "done: "))
+                                str_add(to, ", %s", s->atoms.items[k]);
+}
+
 static void add_change(struct space *s, uint32_t change, struct str *to)
 {
         size_t n;
@@ -165,6 +177,7 @@ static void add_change(struct space *s, uint32_t change, struct str *to)
                 add_value(s, to, f, &o);
         }
         add_aside(s, change, to);
+        add_effects(s, change, to);
 }
 
 static void add_rejection(const char *argument, struct str *to)
@@ -189,7 +202,7 @@ char *end_says(struct space *s, fn leaf)
         if (e.kind == END_REJECT)
                 add_rejection(s->texts.items[e.argument], &to);
         else if (e.kind == END_QUEUE)
-                str_add(&to, "queue %s", s->texts.items[e.argument]);
+                str_add(&to, startswith(s->texts.items[e.argument], "synproxy") ? "%s" : "queue %s", s->texts.items[e.argument]);
         else if (e.kind == END_UNKNOWN)
                 str_add(&to, "unknown: %s", s->texts.items[e.argument]);
         else

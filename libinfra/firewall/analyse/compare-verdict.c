@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "base/fd.h"
 #include "base/str.h"
 #include "firewall/analyse/compare-course.h"
 
@@ -48,8 +49,8 @@ static char *limit_line(struct course *c, unsigned table, const struct statement
         if (!line || !set)
                 return TAKE_PTR(line);
         str_add(&s, "%s", line);
-        if (set->timeout_ms)
-                str_add(&s, " kept %" PRId64 " ms", set->timeout_ms);
+        if (st->timeout_ms || set->timeout_ms)
+                str_add(&s, " kept %" PRIu64 " ms", st->timeout_ms ? st->timeout_ms : (uint64_t)set->timeout_ms);
         n = pool_put(&c->meters, st->name, strlen(st->name) + 1);
         if (n == UINT32_MAX || (n == c->n_meters_met && !ARRAY_ADD(c->meters_met, c->n_meters_met)))
                 c->space->failed = true;
@@ -164,6 +165,26 @@ static uint32_t change_by(struct course *c, const struct statement *st)
         return st->kind == STATEMENT_SET ? set_change(c, st) : st->kind == STATEMENT_COPY ? copy_change(c, st) : untrack(c);
 }
 
+/* What is done to a packet that no field tells: a mark that it was done. */
+static uint32_t effect(struct course *c, const struct statement *st)
+{
+        _cleanup_free_ char *line = statement_line(st), *done = line ? path_join("done: %s", line) : NULL;
+        struct move move = { done ? space_atom(c->space, done, 1) : 0, FN_TRUE };
+
+        c->space->failed = c->space->failed || !done;
+        return change_of(c->space, &move, 1);
+}
+
+/* Answered in the place of the server: no rule behind sees the packet. */
+static fn taken_by_proxy(struct course *c, const struct statement *st)
+{
+        _cleanup_free_ char *line = statement_line(st);
+        uint32_t n = line ? pool_put(&c->space->texts, line, strlen(line) + 1) : UINT32_MAX;
+
+        c->space->failed = c->space->failed || n == UINT32_MAX;
+        return c->space->failed ? FN_FALSE : end_leaf(c->space, END_QUEUE, n, CHANGE_NONE);
+}
+
 /* A mark of a connection that is not there is not set; a rule that would read it ends there. */
 static fn before_change(struct course *c, const struct statement *st, fn then)
 {
@@ -180,10 +201,21 @@ static fn before_change(struct course *c, const struct statement *st, fn then)
 static fn before_statement(struct course *c, unsigned table, const struct statement *st, fn then, bool *ret_changes)
 {
         fn fall = end_leaf(c->space, END_FALL, 0, CHANGE_NONE);
+        uint32_t change;
 
         switch (st->kind) {
         case STATEMENT_LIMIT: case STATEMENT_METER: case STATEMENT_CONNECTIONS: case STATEMENT_QUOTA: case STATEMENT_NUMGEN:
                 return diagram_choose(&c->space->d, limit_holds(c, table, st), then, fall);
+        case STATEMENT_TPROXY:
+                change = effect(c, st);
+                *ret_changes = true;
+                return diagram_choose(&c->space->d, limit_holds(c, table, st), space_after(c->space, then, change, change), fall);
+        case STATEMENT_STRIP: case STATEMENT_HELPER:
+                change = effect(c, st);
+                *ret_changes = true;
+                return space_after(c->space, then, change, change);
+        case STATEMENT_SYNPROXY:
+                return taken_by_proxy(c, st);
         case STATEMENT_SET: case STATEMENT_COPY: case STATEMENT_NOTRACK:
                 if (st->kind != STATEMENT_NOTRACK && space_width(c->space, st->field) == 0)
                         return fall;

@@ -54,6 +54,12 @@ bool way_act(struct way *w, const struct rule *r)
                 case STATEMENT_NUMGEN:
                         way_assume(w, r, "the number that is drawn does not meet");
                         return false;
+                case STATEMENT_TPROXY:
+                        way_assume(w, r, "a socket of the proxy takes it");
+                        break;
+                case STATEMENT_SYNPROXY:
+                        way_assume(w, r, "the connection has been proven to synproxy");
+                        break;
                 case STATEMENT_SET:
                 case STATEMENT_COPY:
                         if (s->kind == STATEMENT_COPY && !way_sees(w, s->fields[0]))

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "firewall/text.h"
 
 static bool has_connection(const struct way *w)
 {
@@ -30,15 +31,23 @@ bool way_sees(const struct way *w, enum field f)
         case FIELD_IP_FRAGMENT:
         case FIELD_IP_TTL: return w->p.family == AF_INET;
         case FIELD_CT_ORIG_IP_SADDR:
-        case FIELD_CT_ORIG_IP_DADDR: return w->p.family == AF_INET && has_connection(w);
+        case FIELD_CT_ORIG_IP_DADDR:
+        case FIELD_CT_REPLY_IP_SADDR:
+        case FIELD_CT_REPLY_IP_DADDR: return w->p.family == AF_INET && has_connection(w);
         case FIELD_IP6_SADDR:
         case FIELD_IP6_DADDR:
         case FIELD_IP6_CLASS:
         case FIELD_IP6_HOPLIMIT: return w->p.family == AF_INET6;
         case FIELD_CT_ORIG_IP6_SADDR:
-        case FIELD_CT_ORIG_IP6_DADDR: return w->p.family == AF_INET6 && has_connection(w);
-        default: return true;
+        case FIELD_CT_ORIG_IP6_DADDR:
+        case FIELD_CT_REPLY_IP6_SADDR:
+        case FIELD_CT_REPLY_IP6_DADDR: return w->p.family == AF_INET6 && has_connection(w);
+        default: break;
         }
+        if (field_type(f)->source == SOURCE_IP6_HEADER_EXISTS)
+                return w->p.family == AF_INET6;
+        /* A value of an option or header that the packet does not have. */
+        return field_presence(f) == FIELD_MAX || w->p.fields[field_presence(f)][0];
 }
 
 static int compare(enum field f, const uint8_t *a, const uint8_t *b)
@@ -130,10 +139,33 @@ static bool meets(const struct way *w, const struct match *m, const struct eleme
         return met != m->negated;
 }
 
-bool way_meets(const struct way *w, const struct rule *r, const struct element **ret_element, const struct set **ret_set)
+/* What nobody says of a packet in words (the hour, options, what a connection has carried) is as the packet has it: told. */
+static void tell(struct way *w, const struct rule *r, const struct match *m)
 {
-        for (size_t i = 0; i < r->n_matches; i++)
+        for (size_t i = 0; i < m->n_fields; i++) {
+                enum field f = m->fields[i];
+                _cleanup_free_ char *text = NULL;
+                struct str s = {};
+
+                if (f <= FIELD_FIB_SADDR_OIF && f != FIELD_TCP_MSS)
+                        continue;
+                str_add(&s, "%s is taken as ", field_type(f)->text);
+                if (!way_sees(w, f))
+                        str_add(&s, "not there");
+                else
+                        text_value(&s, f, w->p.fields[f]);
+                text = str_take(&s);
+                if (text)
+                        way_assume(w, r, text);
+        }
+}
+
+bool way_meets(struct way *w, const struct rule *r, const struct element **ret_element, const struct set **ret_set)
+{
+        for (size_t i = 0; i < r->n_matches; i++) {
+                tell(w, r, &r->matches[i]);
                 if (!meets(w, &r->matches[i], ret_element, ret_set))
                         return false;
+        }
         return true;
 }

@@ -18,7 +18,7 @@ struct way {
 };
 
 /* trace-match.c: whether every match of the rule is met; *ret_element of the set that decided. */
-bool way_meets(const struct way *w, const struct rule *r, const struct element **ret_element, const struct set **ret_set);
+bool way_meets(struct way *w, const struct rule *r, const struct element **ret_element, const struct set **ret_set);
 /* The element of a map for these fields; NULL when there is none. */
 const struct element *way_look_up(const struct way *w, const char *name, const enum field *fields, size_t n, const struct set **ret_set);
 bool way_sees(const struct way *w, enum field f);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <linux/netfilter/nf_tables.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -106,7 +107,7 @@ static int add_direction(struct translate *t, const struct given *g)
         return parse_word(words, g->value, &direction) ? translate_number(t, FIELD_CT_DIRECTION, direction, false) : value_wrong(t, g);
 }
 
-static int add_original_port(struct translate *t, const struct given *g, enum field f)
+static int add_port(struct translate *t, const struct given *g, enum field f)
 {
         struct number_range range;
         int r = value_ports(t, g, ':', g->value, &range);
@@ -114,9 +115,36 @@ static int add_original_port(struct translate *t, const struct given *g, enum fi
         return r < 0 ? r : translate_range(t, f, range.first, range.last, g->negated);
 }
 
+static int add_connection_protocol(struct translate *t, const struct given *g)
+{
+        int number = translate_protocol_number(g->value);
+
+        return number > 0 ? translate_number(t, FIELD_CT_PROTOCOL, (uint64_t)number, g->negated) : value_wrong(t, g);
+}
+
+/* Whole seconds, rounded down. */
+static int add_expiration(struct translate *t, const struct given *g)
+{
+        struct number_range range;
+        int r = value_range(t, g, ':', UINT32_MAX / 1000 - 1, &range);
+
+        return r < 0 ? r : translate_range(t, FIELD_CT_EXPIRATION, range.first * 1000, range.last * 1000 + 999, g->negated);
+}
+
 static int add_conntrack_option(struct translate *t, const struct given *g)
 {
-        bool four = t->from->family == AF_INET;
+        static const struct {
+                const char *name;
+                enum field four, six;
+        } addresses[] = { { "--ctorigsrc", FIELD_CT_ORIG_IP_SADDR, FIELD_CT_ORIG_IP6_SADDR },
+                          { "--ctorigdst", FIELD_CT_ORIG_IP_DADDR, FIELD_CT_ORIG_IP6_DADDR },
+                          { "--ctreplsrc", FIELD_CT_REPLY_IP_SADDR, FIELD_CT_REPLY_IP6_SADDR },
+                          { "--ctrepldst", FIELD_CT_REPLY_IP_DADDR, FIELD_CT_REPLY_IP6_DADDR } };
+        static const struct {
+                const char *name;
+                enum field field;
+        } ports[] = { { "--ctorigsrcport", FIELD_CT_ORIG_SPORT }, { "--ctorigdstport", FIELD_CT_ORIG_DPORT },
+                      { "--ctreplsrcport", FIELD_CT_REPLY_SPORT }, { "--ctrepldstport", FIELD_CT_REPLY_DPORT } };
 
         if (streq(g->name, "--ctstate"))
                 return add_states(t, g);
@@ -124,17 +152,16 @@ static int add_conntrack_option(struct translate *t, const struct given *g)
                 return add_status(t, g);
         if (streq(g->name, "--ctdir"))
                 return add_direction(t, g);
-        if (streq(g->name, "--ctorigsrc"))
-                return translate_address(t, g, g->value, four ? FIELD_CT_ORIG_IP_SADDR : FIELD_CT_ORIG_IP6_SADDR);
-        if (streq(g->name, "--ctorigdst"))
-                return translate_address(t, g, g->value, four ? FIELD_CT_ORIG_IP_DADDR : FIELD_CT_ORIG_IP6_DADDR);
-        if (streq(g->name, "--ctorigsrcport"))
-                return add_original_port(t, g, FIELD_CT_ORIG_SPORT);
-        if (streq(g->name, "--ctorigdstport"))
-                return add_original_port(t, g, FIELD_CT_ORIG_DPORT);
-        return translate_complain(t, g->at, "say it with -p, or what the connection began with", "%s has no counterpart here", g->name);
+        for (size_t i = 0; i < ELEMENTS(addresses); i++)
+                if (streq(g->name, addresses[i].name))
+                        return translate_address(t, g, g->value, t->from->family == AF_INET ? addresses[i].four : addresses[i].six);
+        for (size_t i = 0; i < ELEMENTS(ports); i++)
+                if (streq(g->name, ports[i].name))
+                        return add_port(t, g, ports[i].field);
+        return streq(g->name, "--ctproto") ? add_connection_protocol(t, g) : add_expiration(t, g);
 }
 
+/* Where there is no connection, xt_conntrack looks at the state alone. */
 /* Once the state fits, the kernel asks a packet without a connection nothing more of that match. */
 static bool asks_in_vain(const struct module *m)
 {
@@ -151,7 +178,7 @@ static int add_conntrack(struct translate *t, const struct module *m)
         int r = 0;
 
         if (asks_in_vain(m))
-                return translate_complain(t, m->at, "ask for the state with a match of its own, in another rule", "a packet without a connection fits whatever else is asked");
+                return translate_complain(t, given(m, "--ctstate")->at, "ask for the state with a match of its own, in another rule", "a packet without a connection fits whatever else is asked: iptables forgets the other options");
         if (m->n_given == 0)
                 return translate_complain(t, m->at, NULL, "match %s needs an option", m->type->name);
         for (size_t i = 0; r >= 0 && i < m->n_given; i++)
@@ -192,3 +219,85 @@ static int add_helper(struct translate *t, const struct module *m)
 
 static const struct option_type helper_options[] = { { "--helper", 1, true, NULL }, {} };
 const struct module_type translate_match_helper = { "helper", helper_options, add_helper, 0 };
+
+static int add_connbytes(struct translate *t, const struct module *m)
+{
+        static const struct value_word modes[] = { { "bytes", FIELD_CT_BYTES }, { "packets", FIELD_CT_PACKETS }, { "avgpkt", FIELD_CT_AVGPKT }, {} };
+        static const struct value_word directions[] = { { "both", 0 }, { "original", 1 }, { "reply", 2 }, {} };
+        const struct given *g = given(m, "--connbytes"), *mode = given(m, "--connbytes-mode"), *direction = given(m, "--connbytes-dir");
+        struct number_range range = {};
+        unsigned field, of;
+        int r;
+
+        if (!g || !mode || !direction)
+                return translate_complain(t, m->at, NULL, "connbytes needs --connbytes, --connbytes-mode and --connbytes-dir");
+        if (!parse_word(modes, mode->value, &field))
+                return value_wrong(t, mode);
+        if (!parse_word(directions, direction->value, &of))
+                return value_wrong(t, direction);
+        r = value_range(t, g, ':', UINT64_MAX, &range);
+        if (r < 0)
+                return r;
+        /* One number is the least. */
+        return translate_range(t, (enum field)(field + of), range.first, strchr(g->value, ':') ? range.last : UINT64_MAX, g->negated);
+}
+
+static const struct option_type connbytes_options[] = { { "--connbytes", 1, true, NULL }, { "--connbytes-mode", 1, false, NULL },
+                                                        { "--connbytes-dir", 1, false, NULL }, {} };
+const struct module_type translate_match_connbytes = { "connbytes", connbytes_options, add_connbytes, 0 };
+
+/* A number, or a name that this host's list has for it. */
+static bool parse_label(const char *text, unsigned *ret)
+{
+        FILE *f;
+        char name[64], line[256];
+        uint64_t number;
+        bool found = false;
+
+        if (parse_number(text, 127, &number)) {
+                *ret = (unsigned)number;
+                return true;
+        }
+        f = fopen("/etc/xtables/connlabel.conf", "re");
+        while (f && !found && fgets(line, sizeof(line), f))
+                found = sscanf(line, "%3u %63s", ret, name) == 2 && streq(name, text) && *ret <= 127;
+        if (f)
+                fclose(f);
+        return found;
+}
+
+static int add_connlabel(struct translate *t, const struct module *m)
+{
+        const struct given *g = given(m, "--label"), *set = given(m, "--set");
+        struct statement *s;
+        struct match *match;
+        struct rule *none;
+        unsigned bit;
+        int r;
+
+        if (!g)
+                return translate_complain(t, m->at, NULL, "connlabel needs --label");
+        if (!parse_label(g->value, &bit))
+                return translate_complain(t, g->at + 1, "0 to 127, or a name of /etc/xtables/connlabel.conf", "there is no label '%s'", g->value);
+        if (set && g->negated)
+                return translate_complain(t, set->at, "leave the rule out", "what sets a label and is met when it could not is not said here");
+        if (set) {
+                /* Without a connection the rule is over. */
+                r = translate_range(t, FIELD_CT_DIRECTION, 0, 1, false);
+                s = r < 0 ? NULL : translate_statement(t, STATEMENT_SET);
+                if (s) {
+                        s->field = FIELD_CT_LABEL;
+                        field_put_bit(bit, s->value);
+                        statement_keep_labels(s);
+                }
+                return s ? 0 : -ENOMEM;
+        }
+        none = g->negated ? translate_alternative(t, true) : NULL;
+        match = !g->negated ? translate_match(t, MATCH_ANY_BIT, FIELD_CT_LABEL, false) : none ? rule_add_match(none, MATCH_ANY_BIT, FIELD_CT_LABEL) : NULL;
+        if (match)
+                field_put_bit(bit, match->mask);
+        return match ? 0 : -ENOMEM;
+}
+
+static const struct option_type connlabel_options[] = { { "--label", 1, true, NULL }, { "--set", 0, false, NULL }, {} };
+const struct module_type translate_match_connlabel = { "connlabel", connlabel_options, add_connlabel, 0 };

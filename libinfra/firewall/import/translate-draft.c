@@ -28,8 +28,11 @@ void translate_draft_done(struct translate *t)
                         body_done(&s->any[k]);
                 for (size_t k = 0; k < s->n_none; k++)
                         body_done(&s->none[k]);
+                for (size_t k = 0; k < s->n_acts; k++)
+                        body_done(&s->acts[k]);
                 free(s->any);
                 free(s->none);
+                free(s->acts);
         }
         free(t->stages);
         t->stages = NULL;
@@ -45,7 +48,7 @@ static struct stage *match_stage(struct translate *t)
 {
         struct stage *s = last_stage(t);
 
-        return s && s->body.n_statements > 0 ? ARRAY_ADD(t->stages, t->n_stages) : s;
+        return s && (s->body.n_statements > 0 || s->n_acts > 0) ? ARRAY_ADD(t->stages, t->n_stages) : s;
 }
 
 struct match *translate_match(struct translate *t, enum match_kind kind, enum field f, bool negated)
@@ -63,6 +66,13 @@ struct statement *translate_statement(struct translate *t, enum statement_kind k
         struct stage *s = last_stage(t);
 
         return s ? rule_add_statement(&s->body, kind) : NULL;
+}
+
+struct rule *translate_act(struct translate *t)
+{
+        struct stage *s = last_stage(t);
+
+        return s ? ARRAY_ADD(s->acts, s->n_acts) : NULL;
 }
 
 struct rule *translate_alternative(struct translate *t, bool none)
@@ -101,6 +111,19 @@ int translate_range(struct translate *t, enum field f, uint64_t first, uint64_t 
                 return -ENOMEM;
         field_put_number(f, first, m->value);
         field_put_number(f, last, m->mask);
+        return 0;
+}
+
+int translate_unless(struct translate *t, enum field f, uint64_t first, uint64_t last)
+{
+        struct rule *r = translate_alternative(t, true);
+        struct match *m = r ? rule_add_match(r, first == last ? MATCH_EQUAL : MATCH_RANGE, f) : NULL;
+
+        if (!m)
+                return -ENOMEM;
+        field_put_number(f, first, m->value);
+        if (m->kind == MATCH_RANGE)
+                field_put_number(f, last, m->mask);
         return 0;
 }
 
@@ -221,6 +244,23 @@ static int new_chain(struct translate *t, char ret[static RULESET_NAME_MAX + 1])
         return table_add_chain(t->to, ret, NULL, 0, 0, false) ? 0 : -ENOMEM;
 }
 
+int translate_helper(struct translate *t, char ret[static RULESET_NAME_MAX + 1])
+{
+        return new_chain(t, ret);
+}
+
+struct rule *translate_helper_rule(struct translate *t, const char *chain)
+{
+        return put(t, chain, &(struct rule){}, NULL, false);
+}
+
+int translate_helper_jump(struct translate *t, const char *chain)
+{
+        t->verdict.kind = VERDICT_JUMP;
+        snprintf(t->verdict.name, sizeof(t->verdict.name), "%s", chain);
+        return last_stage(t) ? 0 : -ENOMEM;
+}
+
 static int go(struct rule *r, enum verdict_kind kind, const char *chain)
 {
         if (!r)
@@ -242,11 +282,18 @@ static int put_choice(struct translate *t, const struct stage *s, const char *ch
                 r = go(put(t, chain, &s->body, NULL, false), VERDICT_JUMP, choice);
         for (size_t i = 0; r >= 0 && i < s->n_none; i++)
                 r = go(put(t, choice, &s->none[i], NULL, true), VERDICT_RETURN, "");
+        for (size_t i = 0; r >= 0 && i < s->n_acts; i++)
+                r = put(t, choice, &s->acts[i], NULL, true) ? 0 : -ENOMEM;
         for (size_t i = 0; r >= 0 && i < s->n_any; i++)
                 r = go(put(t, choice, &s->any[i], NULL, true), VERDICT_GOTO, inner);
         if (r >= 0 && s->n_any == 0)
                 r = go(put(t, choice, &(struct rule){}, NULL, false), VERDICT_GOTO, inner);
         return r;
+}
+
+static bool is_choice(const struct stage *s)
+{
+        return s->n_any || s->n_none || s->n_acts;
 }
 
 static int put_stage(struct translate *t, const char *chain, size_t i)
@@ -258,13 +305,13 @@ static int put_stage(struct translate *t, const char *chain, size_t i)
         int r = 0;
 
         snprintf(name, sizeof(name), "%s", chain);
-        if (s->n_any || s->n_none) {
+        if (is_choice(s)) {
                 r = put_choice(t, s, chain, inner);
                 if (r < 0)
                         return r;
                 snprintf(name, sizeof(name), "%s", inner);
         }
-        rule = put(t, name, s->n_any || s->n_none ? &statements : &s->body, NULL, true);
+        rule = put(t, name, is_choice(s) ? &statements : &s->body, NULL, true);
         if (!rule)
                 return -ENOMEM;
         if (i + 1 == t->n_stages) {
@@ -317,8 +364,8 @@ int translate_emit(struct translate *t, const char *chain)
         if (!s)
                 return -ENOMEM;
         s = &t->stages[0];
-        if (t->n_stages == 1 && s->n_none == 0 && s->n_any > 0 && s->body.n_statements == 0 && kind != VERDICT_JUMP && kind != VERDICT_CONTINUE)
+        if (t->n_stages == 1 && s->n_none == 0 && s->n_acts == 0 && s->n_any > 0 && s->body.n_statements == 0 && kind != VERDICT_JUMP && kind != VERDICT_CONTINUE)
                 return put_each(t, chain, s);
-        r = t->n_stages > 1 || s->n_any || s->n_none ? leave_helpers(t) : 0;
+        r = t->n_stages > 1 || is_choice(s) ? leave_helpers(t) : 0;
         return r < 0 ? r : put_stage(t, chain, 0);
 }

@@ -13,6 +13,8 @@
 
 #include "firewall/import/translate.h"
 
+enum { IPSEC_STATES = 6 }; /* XFRM_MAX_DEPTH */
+
 static int needs_option(struct translate *t, const struct module *m)
 {
         return translate_complain(t, m->at, NULL, "match %s needs an option", m->type->name);
@@ -152,20 +154,6 @@ static bool parse_owner(const char *text, bool group, struct number_range *ret)
         return (!text[length] || parse_number(text + length + 1, UINT32_MAX - 1, &ret->last)) && ret->first <= ret->last;
 }
 
-/* Whose packets nobody sent, the kernel's own, are also not of this user. */
-static int add_other_owner(struct translate *t, enum field f, const struct number_range *range)
-{
-        struct rule *r = translate_alternative(t, true);
-        struct match *m = r ? rule_add_match(r, range->first == range->last ? MATCH_EQUAL : MATCH_RANGE, f) : NULL;
-
-        if (!m)
-                return -ENOMEM;
-        field_put_number(f, range->first, m->value);
-        if (m->kind == MATCH_RANGE)
-                field_put_number(f, range->last, m->mask);
-        return 0;
-}
-
 static int add_owner(struct translate *t, const struct module *m)
 {
         int r = m->n_given ? 0 : needs_option(t, m);
@@ -181,7 +169,8 @@ static int add_owner(struct translate *t, const struct module *m)
                 if (!parse_owner(g->value, group, &range))
                         return translate_complain(t, g->at + 1, "a number, a range a-b, or a name this host knows", "there is no %s '%s'",
                                                   group ? "group" : "user", g->value);
-                r = g->negated ? add_other_owner(t, f, &range) : translate_range(t, f, range.first, range.last, false);
+                /* Whose packets nobody sent, the kernel's own, are also not of this user. */
+                r = g->negated ? translate_unless(t, f, range.first, range.last) : translate_range(t, f, range.first, range.last, false);
         }
         return r;
 }
@@ -251,48 +240,110 @@ static int add_types(struct translate *t, const struct given *g, enum field f)
 
 static int add_addrtype(struct translate *t, const struct module *m)
 {
-        int r = m->n_given ? 0 : needs_option(t, m);
+        static const enum field fields[2][3] = { { FIELD_FIB_DADDR_TYPE, FIELD_FIB_DADDR_IIF_TYPE, FIELD_FIB_DADDR_OIF_TYPE },
+                                                 { FIELD_FIB_SADDR_TYPE, FIELD_FIB_SADDR_IIF_TYPE, FIELD_FIB_SADDR_OIF_TYPE } };
+        const struct given *in = given(m, "--limit-iface-in"), *out = given(m, "--limit-iface-out");
+        int r = m->n_given > (in != NULL) + (size_t)(out != NULL) ? 0 : needs_option(t, m);
 
-        for (size_t i = 0; r >= 0 && i < m->n_given; i++) {
-                const struct given *g = &m->given[i];
-
-                if (startswith(g->name, "--limit-"))
-                        r = translate_complain(t, g->at, "name the interface with -i or -o", "%s has no counterpart here", g->name);
-                else
-                        r = add_types(t, g, streq(g->name, "--src-type") ? FIELD_FIB_SADDR_TYPE : FIELD_FIB_DADDR_TYPE);
-        }
+        if (in && out)
+                return translate_complain(t, out->at, NULL, "%s and %s exclude each other", in->name, out->name);
+        for (size_t i = 0; r >= 0 && i < m->n_given; i++)
+                if (&m->given[i] != in && &m->given[i] != out)
+                        r = add_types(t, &m->given[i], fields[streq(m->given[i].name, "--src-type")][in ? 1 : out ? 2 : 0]);
         return r;
 }
 
 static int add_rpfilter(struct translate *t, const struct module *m)
 {
-        bool invert = false;
+        static const enum field fields[2][2] = { { FIELD_FIB_SADDR_OIF, FIELD_FIB_SADDR_ANY_OIF },
+                                                 { FIELD_FIB_SADDR_MARK_OIF, FIELD_FIB_SADDR_MARK_ANY_OIF } };
+        const struct given *local = given(m, "--accept-local");
 
-        for (size_t i = 0; i < m->n_given; i++) {
-                if (!streq(m->given[i].name, "--invert"))
-                        return translate_complain(t, m->given[i].at, "only the way back by the same interface can be asked for",
-                                                  "%s has no counterpart here", m->given[i].name);
-                invert = true;
+        if (local)
+                return translate_complain(t, local->at, "accept what comes from the host's own addresses before", "%s has no counterpart here", local->name);
+        return translate_number(t, fields[given(m, "--validmark") != NULL][given(m, "--loose") != NULL], 0, !given(m, "--invert"));
+}
+
+static int add_state(struct translate *t, const struct given *g, enum field f, struct rule *to)
+{
+        uint64_t number;
+        int r = g ? value_number(t, g, UINT32_MAX, &number) : 0;
+        struct match *m = g && r >= 0 ? rule_add_match(to, MATCH_EQUAL, f) : NULL;
+
+        if (!g || r < 0)
+                return r;
+        if (!m)
+                return -ENOMEM;
+        m->negated = g->negated;
+        field_put_number(f, number, m->value);
+        return 0;
+}
+
+/* One of the states that a packet went through is that; with --strict there is no other. */
+static int add_states(struct translate *t, const struct module *m, bool out)
+{
+        const struct given *strict = given(m, "--strict");
+        int r = strict ? translate_unless(t, FIELD_IPSEC(out, 0, 1), 0, UINT32_MAX) : 0;
+
+        if (r >= 0)
+                r = translate_choice(t);
+        for (unsigned n = 0; r >= 0 && n < (strict ? 1 : IPSEC_STATES); n++) {
+                struct rule *one = translate_alternative(t, false);
+                struct match *any = one && !given(m, "--reqid") && !given(m, "--spi") ? rule_add_match(one, MATCH_RANGE, FIELD_IPSEC(out, 0, n)) : NULL;
+
+                if (!one)
+                        return -ENOMEM;
+                if (any)
+                        field_put_number(any->fields[0], UINT32_MAX, any->mask);
+                r = add_state(t, given(m, "--reqid"), FIELD_IPSEC(out, 0, n), one);
+                r = r < 0 ? r : add_state(t, given(m, "--spi"), FIELD_IPSEC(out, 1, n), one);
         }
-        return translate_number(t, FIELD_FIB_SADDR_OIF, 0, !invert);
+        return r;
 }
 
 static int add_policy(struct translate *t, const struct module *m)
 {
+        static const char *const unknown[] = { "--proto", "--mode", "--tunnel-src", "--tunnel-dst", "--next" };
         const struct given *dir = given(m, "--dir"), *pol = given(m, "--pol");
 
-        for (size_t i = 0; i < m->n_given; i++)
-                if (&m->given[i] != dir && &m->given[i] != pol)
-                        return translate_complain(t, m->given[i].at, "only whether IPsec brought the packet can be asked for",
-                                                  "%s has no counterpart here", m->given[i].name);
+        for (size_t i = 0; i < ELEMENTS(unknown); i++)
+                if (given(m, unknown[i]))
+                        return translate_complain(t, given(m, unknown[i])->at, "whether IPsec brought or takes the packet, --reqid and --spi can be asked for",
+                                                  "%s has no counterpart here", unknown[i]);
         if (!dir || !pol)
                 return translate_complain(t, m->at, NULL, "match policy needs --dir and --pol");
-        if (!streq(dir->value, "in"))
-                return translate_complain(t, dir->at + 1, "only whether IPsec brought the packet can be asked for",
-                                          "'--dir %s' has no counterpart here", dir->value);
+        if (!streq(dir->value, "in") && !streq(dir->value, "out"))
+                return value_wrong(t, dir);
         if (!streq(pol->value, "ipsec") && !streq(pol->value, "none"))
                 return value_wrong(t, pol);
-        return translate_number(t, FIELD_SECPATH, streq(pol->value, "ipsec"), false);
+        if (m->n_given > 2 && streq(pol->value, "none"))
+                return translate_complain(t, pol->at, NULL, "what IPsec does not touch has no states to ask for");
+        if (m->n_given > 2)
+                return add_states(t, m, streq(dir->value, "out"));
+        return translate_number(t, streq(dir->value, "in") ? FIELD_SECPATH : FIELD_ROUTE_IPSEC, streq(pol->value, "ipsec"), false);
+}
+
+/* A socket that is bound to no address does not count, unless told; one that is closing is never of that kind. */
+static int add_socket(struct translate *t, const struct module *m)
+{
+        bool transparent = given(m, "--transparent");
+        struct statement *s;
+        struct rule *restore;
+        int r = translate_range(t, FIELD_SOCKET_TRANSPARENT, transparent, 1, false);
+
+        if (r >= 0 && !given(m, "--nowildcard"))
+                r = translate_unless(t, FIELD_SOCKET_WILDCARD, 1, 1);
+        if (r < 0 || !given(m, "--restore-skmark"))
+                return r;
+        /* A closing connection has no mark: that rule ends there, not the others. */
+        restore = translate_act(t);
+        s = restore ? rule_add_statement(restore, STATEMENT_COPY) : NULL;
+        if (!s)
+                return -ENOMEM;
+        s->field = FIELD_MARK;
+        s->fields[s->n_fields++] = FIELD_SOCKET_MARK;
+        memset(s->mask, 0xff, field_type(FIELD_MARK)->size);
+        return 0;
 }
 
 static int add_comment(struct translate *t, const struct module *m)
@@ -328,4 +379,6 @@ MATCH(rpfilter, "rpfilter", 0, add_rpfilter, { "--invert", 0, false, NULL }, { "
 MATCH(policy, "policy", 0, add_policy, { "--dir", 1, false, NULL }, { "--pol", 1, false, NULL }, { "--strict", 0, false, NULL },
       { "--reqid", 1, true, NULL }, { "--spi", 1, true, NULL }, { "--proto", 1, true, NULL }, { "--mode", 1, true, NULL },
       { "--tunnel-src", 1, true, NULL }, { "--tunnel-dst", 1, true, NULL }, { "--next", 0, false, NULL });
+MATCH(socket, "socket", 0, add_socket, { "--transparent", 0, false, NULL }, { "--nowildcard", 0, false, NULL },
+      { "--restore-skmark", 0, false, NULL });
 MATCH(comment, "comment", 0, add_comment, { "--comment", 1, false, NULL });

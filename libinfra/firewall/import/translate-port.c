@@ -12,7 +12,7 @@
 
 #include "firewall/import/translate.h"
 
-enum { MULTIPORT_MAX = 15, ICMP_ANY = 255 };
+enum { MULTIPORT_MAX = 15, ICMP_ANY = 255, DCCP_TYPE_BITS = 0x1e, DCCP_TYPES = 16 };
 
 static int add_port(struct translate *t, const struct given *g, enum field f)
 {
@@ -49,6 +49,27 @@ static bool parse_flags(const char *text, uint64_t *ret)
         }
 }
 
+static enum field existing(enum field_source source, uint64_t kind)
+{
+        for (int f = 0; f < FIELD_MAX; f++)
+                if (field_type((enum field)f)->source == source && field_type((enum field)f)->key == kind)
+                        return (enum field)f;
+        return FIELD_MAX;
+}
+
+static int add_option(struct translate *t, const struct given *g)
+{
+        uint64_t kind;
+        int r = value_number(t, g, UINT8_MAX, &kind);
+        enum field f = existing(SOURCE_TCP_OPTION_EXISTS, kind);
+
+        if (r < 0)
+                return r;
+        if (f == FIELD_MAX)
+                return translate_complain(t, g->at + 1, "1 to 5, 8, 19, 30 and 34 are", "option %s of TCP is not matched here", g->value);
+        return translate_number(t, f, !g->negated, false);
+}
+
 static int add_tcp(struct translate *t, const struct module *m)
 {
         const struct given *syn = given(m, "--syn"), *flags = given(m, "--tcp-flags"), *option = given(m, "--tcp-option");
@@ -58,7 +79,9 @@ static int add_tcp(struct translate *t, const struct module *m)
         if (r < 0)
                 return r;
         if (option)
-                return translate_complain(t, option->at, "leave the option out", "options of TCP are not matched here");
+                r = add_option(t, option);
+        if (r < 0)
+                return r;
         if (syn)
                 r = translate_bits(t, FIELD_TCP_FLAGS, 0x02, 0x17, syn->negated);
         if (r < 0 || !flags)
@@ -78,8 +101,118 @@ static const struct option_type tcp_options[] = { PORTS, { "--tcp-flags", 2, tru
 
 const struct module_type translate_match_tcp = { "tcp", tcp_options, add_tcp, 0 };
 const struct module_type translate_match_udp = { "udp", port_options, add_ports, 0 };
-const struct module_type translate_match_sctp = { "sctp", port_options, add_ports, 0 };
-const struct module_type translate_match_dccp = { "dccp", port_options, add_ports, 0 };
+
+/* One more of several, or the next of all; @missing: it must not be there. */
+static int add_chunk(struct translate *t, enum field f, bool alternative, bool missing)
+{
+        struct rule *r = alternative ? translate_alternative(t, false) : NULL;
+        struct match *m = r ? rule_add_match(r, MATCH_EQUAL, f) : NULL;
+
+        if (!alternative)
+                return translate_number(t, f, !missing, false);
+        if (m)
+                field_put_number(f, !missing, m->value);
+        return m ? 0 : -ENOMEM;
+}
+
+static int add_chunks(struct translate *t, const struct given *g)
+{
+        static const struct value_word chunks[] = { { "DATA", 0 }, { "INIT", 1 }, { "INIT_ACK", 2 }, { "SACK", 3 }, { "HEARTBEAT", 4 },
+                                                    { "HEARTBEAT_ACK", 5 }, { "ABORT", 6 }, { "SHUTDOWN", 7 }, { "SHUTDOWN_ACK", 8 },
+                                                    { "ERROR", 9 }, { "COOKIE_ECHO", 10 }, { "COOKIE_ACK", 11 }, { "ECN_ECNE", 12 },
+                                                    { "ECN_CWR", 13 }, { "SHUTDOWN_COMPLETE", 14 }, { "ASCONF", 193 }, { "ASCONF_ACK", 128 },
+                                                    { "FORWARD_TSN", 192 }, {} };
+        bool all = streq(g->value, "all"), alternatives = all == g->negated;
+        int r = 0;
+
+        if (!all && !streq(g->value, "any"))
+                return translate_complain(t, g->at + 1, "any, all", "that a packet has these chunks and no others cannot be asked for");
+        if (alternatives)
+                r = translate_choice(t);
+        for (const char *at = g->second; r >= 0; at++) {
+                size_t length = strcspn(at, ",");
+                unsigned type;
+                char name[20];
+
+                snprintf(name, sizeof(name), "%.*s", (int)length, at);
+                if (length >= sizeof(name) || !parse_word(chunks, name, &type))
+                        return translate_complain(t, g->at + 2, "DATA, INIT, ABORT, ..., without flags", "'%.*s' is no chunk that can be asked for", (int)length, at);
+                r = add_chunk(t, existing(SOURCE_SCTP_CHUNK_EXISTS, type), alternatives, g->negated);
+                at += length;
+                if (!*at)
+                        break;
+        }
+        return r;
+}
+
+static int add_sctp(struct translate *t, const struct module *m)
+{
+        const struct given *g = given(m, "--chunk-types");
+        int r = add_ports(t, m);
+
+        return r < 0 || !g ? r : add_chunks(t, g);
+}
+
+/* "REQUEST,RESPONSE" as bits; INVALID is every type that has no name. */
+static bool parse_packet_types(const char *text, unsigned *ret)
+{
+        static const struct value_word types[] = { { "REQUEST", 0x1 }, { "RESPONSE", 0x2 }, { "DATA", 0x4 }, { "ACK", 0x8 }, { "DATAACK", 0x10 }, { "CLOSEREQ", 0x20 },
+                                                   { "CLOSE", 0x40 }, { "RESET", 0x80 }, { "SYNC", 0x100 }, { "SYNCACK", 0x200 }, { "INVALID", 0xfc00 }, {} };
+        unsigned bits;
+        char name[16];
+
+        for (*ret = 0;; text++) {
+                size_t length = strcspn(text, ",");
+
+                snprintf(name, sizeof(name), "%.*s", (int)length, text);
+                if (length >= sizeof(name) || !parse_word(types, name, &bits))
+                        return false;
+                *ret |= bits;
+                text += length;
+                if (!*text)
+                        return true;
+        }
+}
+
+static int add_packet_types(struct translate *t, const struct given *g)
+{
+        unsigned types;
+        bool several;
+
+        if (!parse_packet_types(g->value, &types))
+                return value_wrong(t, g);
+        several = !g->negated && (types & (types - 1));
+        if (several && translate_choice(t) < 0)
+                return -ENOMEM;
+        for (unsigned type = 0; type < DCCP_TYPES; type++) {
+                struct rule *r = several && types & 1u << type ? translate_alternative(t, false) : NULL;
+                struct match *m;
+
+                if (!(types & 1u << type))
+                        continue;
+                m = !several ? translate_match(t, MATCH_BITS, FIELD_DCCP_TYPE, g->negated) : r ? rule_add_match(r, MATCH_BITS, FIELD_DCCP_TYPE) : NULL;
+                if (!m)
+                        return -ENOMEM;
+                m->value[0] = (uint8_t)(type << 1);
+                m->mask[0] = DCCP_TYPE_BITS;
+        }
+        return 0;
+}
+
+static int add_dccp(struct translate *t, const struct module *m)
+{
+        const struct given *types = given(m, "--dccp-types"), *option = given(m, "--dccp-option");
+        int r = add_ports(t, m);
+
+        if (r >= 0 && option)
+                return translate_complain(t, option->at, "leave the option out", "options of DCCP are not matched by nftables everywhere");
+        return r < 0 || !types ? r : add_packet_types(t, types);
+}
+
+static const struct option_type sctp_options[] = { PORTS, { "--chunk-types", 2, true, NULL }, {} };
+static const struct option_type dccp_options[] = { PORTS, { "--dccp-types", 1, true, NULL }, { "--dccp-option", 1, true, NULL }, {} };
+const struct module_type translate_match_sctp = { "sctp", sctp_options, add_sctp, 0 };
+const struct module_type translate_match_dccp = { "dccp", dccp_options, add_dccp, 0 };
 
 /* The ports that are not in the list, which is sorted and merged. */
 static size_t complement(const struct number_range *ranges, size_t n, struct number_range *ret)

@@ -2,6 +2,7 @@
 
 /* Matches that count: rates, connections, every n-th packet, bytes. */
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -94,14 +95,42 @@ static int read_mode(struct translate *t, const struct given *g, struct statemen
         return 0;
 }
 
-static int check_mask(struct translate *t, const struct given *g)
+/* How many bits of an address count, as a mask; none of all of them. */
+static int read_mask(struct translate *t, const struct given *g, uint8_t ret[static 16])
 {
-        uint64_t bits;
-        int r = g ? value_number(t, g, 128, &bits) : 0;
+        uint64_t bits = 0, most = t->from->family == AF_INET ? 32 : 128;
+        uint8_t mask[16];
+        int r = 0;
 
-        if (!g || r < 0 || bits == (t->from->family == AF_INET ? 32 : 128))
+        if (!g)
+                return 0;
+        if (strchr(g->value, '.') || strchr(g->value, ':')) {
+                if (inet_pton(t->from->family, g->value, mask) != 1)
+                        return value_wrong(t, g);
+                while (bits < most && (mask[bits / 8] & 0x80u >> bits % 8))
+                        bits++;
+        } else {
+                r = value_number(t, g, most, &bits);
+        }
+        if (r < 0 || bits == most)
                 return r;
-        return translate_complain(t, g->at, "count by whole addresses", "counting by networks has no counterpart here");
+        if (bits == 0)
+                return translate_complain(t, g->at + 1, "leave out what does not count", "addresses of which nothing counts are not counted by");
+        for (unsigned i = 0; i < bits; i++)
+                ret[i / 8] |= (uint8_t)(0x80u >> i % 8);
+        return 0;
+}
+
+/* Whether all rules that count in that set count by the same networks. */
+static bool same_masks(const struct table *to, const struct statement *s)
+{
+        for (const struct chain *c = to->chains; c < to->chains + to->n_chains; c++)
+                for (const struct rule *r = c->rules; r < c->rules + c->n_rules; r++)
+                        for (size_t i = 0; i < r->n_statements; i++)
+                                if (streq(r->statements[i].name, s->name) && (memcmp(r->statements[i].mask, s->mask, 16) != 0 ||
+                                                                              memcmp(r->statements[i].value, s->value, 16) != 0))
+                                        return false;
+        return true;
 }
 
 /* Rules that name the same table count together. */
@@ -121,8 +150,9 @@ static int add_meter(struct translate *t, const struct module *m, struct stateme
         if (!full)
                 return -ENOMEM;
         translate_name(full, s->name);
+        s->timeout_ms = MAX(ms, 1000u);
         set = table_set(t->to, s->name);
-        if (set && (set->n_fields != s->n_fields || memcmp(set->fields, s->fields, s->n_fields * sizeof(*s->fields)) != 0))
+        if (set && (set->n_fields != s->n_fields || memcmp(set->fields, s->fields, s->n_fields * sizeof(*s->fields)) != 0 || !same_masks(t->to, s)))
                 return translate_complain(t, name ? name->at : m->at, "give it another name", "another rule counts by other things under this name");
         if (set)
                 return 0;
@@ -135,6 +165,14 @@ static int add_meter(struct translate *t, const struct module *m, struct stateme
         return 0;
 }
 
+static bool counts_by(const struct statement *s, enum field f)
+{
+        for (size_t i = 0; i < s->n_fields; i++)
+                if (s->fields[i] == f)
+                        return true;
+        return false;
+}
+
 static int add_hashlimit(struct translate *t, const struct module *m)
 {
         struct statement want = {}, *s;
@@ -142,10 +180,10 @@ static int add_hashlimit(struct translate *t, const struct module *m)
 
         if (r >= 0)
                 r = read_mode(t, given(m, "--hashlimit-mode"), &want);
-        if (r >= 0)
-                r = check_mask(t, given(m, "--hashlimit-srcmask"));
-        if (r >= 0)
-                r = check_mask(t, given(m, "--hashlimit-dstmask"));
+        if (r >= 0 && counts_by(&want, t->from->family == AF_INET ? FIELD_IP_SADDR : FIELD_IP6_SADDR))
+                r = read_mask(t, given(m, "--hashlimit-srcmask"), want.mask);
+        if (r >= 0 && counts_by(&want, t->from->family == AF_INET ? FIELD_IP_DADDR : FIELD_IP6_DADDR))
+                r = read_mask(t, given(m, "--hashlimit-dstmask"), want.value);
         for (size_t i = 0; r >= 0 && i < m->n_given; i++)
                 if (startswith(m->given[i].name, "--hashlimit-rate-"))
                         r = translate_complain(t, m->given[i].at, NULL, "%s has no counterpart here", m->given[i].name);
@@ -169,7 +207,7 @@ static int add_connlimit(struct translate *t, const struct module *m)
         bool four = t->from->family == AF_INET, to = given(m, "--connlimit-daddr");
         enum field f = to ? (four ? FIELD_IP_DADDR : FIELD_IP6_DADDR) : (four ? FIELD_IP_SADDR : FIELD_IP6_SADDR);
         bool all = mask && streq(mask->value, "0");
-        struct statement *s;
+        struct statement *s, want = {};
         struct set *set = NULL;
         uint64_t number;
         int r;
@@ -178,7 +216,7 @@ static int add_connlimit(struct translate *t, const struct module *m)
                 return translate_complain(t, m->at, NULL, "connlimit needs --connlimit-above or --connlimit-upto");
         r = value_number(t, count, UINT32_MAX, &number);
         if (r >= 0 && !all)
-                r = check_mask(t, mask);
+                r = read_mask(t, mask, to ? want.value : want.mask);
         if (r < 0)
                 return r;
         if (!all) {
@@ -196,6 +234,8 @@ static int add_connlimit(struct translate *t, const struct module *m)
         if (set) {
                 snprintf(s->name, sizeof(s->name), "%s", set->name);
                 s->fields[s->n_fields++] = f;
+                memcpy(s->mask, want.mask, 16);
+                memcpy(s->value, want.value, 16);
         }
         return 0;
 }
@@ -208,6 +248,13 @@ static int add_numgen(struct statement *s, uint64_t modulus, uint64_t most, bool
         s->rate = most;
         s->random = random;
         return 0;
+}
+
+static int add_nth_of(struct statement *s, uint64_t n, uint64_t which)
+{
+        if (s)
+                s->over = which > 0;
+        return add_numgen(s, n, which, false);
 }
 
 static int add_random(struct translate *t, const struct module *m)
@@ -241,15 +288,12 @@ static int add_nth(struct translate *t, const struct module *m)
                 r = value_number(t, packet, INT32_MAX, &first);
         if (r < 0)
                 return r;
-        if (n == 0)
-                return value_wrong(t, every);
-        if (first)
-                return translate_complain(t, packet->at, "--packet 0, with one less in --every after each rule", "only the first of each %s can be chosen here",
-                                          every->value);
+        if (n == 0 || first >= n)
+                return value_wrong(t, n == 0 ? every : packet);
         if (!every->negated)
-                return add_numgen(translate_statement(t, STATEMENT_NUMGEN), n, 0, false);
+                return add_nth_of(translate_statement(t, STATEMENT_NUMGEN), n, first);
         none = translate_alternative(t, true);
-        return none ? add_numgen(rule_add_statement(none, STATEMENT_NUMGEN), n, 0, false) : -ENOMEM;
+        return none ? add_nth_of(rule_add_statement(none, STATEMENT_NUMGEN), n, first) : -ENOMEM;
 }
 
 static int add_statistic(struct translate *t, const struct module *m)

@@ -137,7 +137,42 @@ static int add_mark(struct translate *t, const struct module *m)
         return m->n_given == 1 ? set_mark(t, &m->given[0], FIELD_MARK) : translate_complain(t, m->at, NULL, "MARK needs one value to set");
 }
 
-/* One mark is copied to the other; bits of both in one cannot be said. */
+static struct statement *flip(struct rule *r, enum field f, uint64_t keep, uint64_t bits)
+{
+        struct statement *s = r ? rule_add_statement(r, STATEMENT_SET) : NULL;
+
+        if (s) {
+                s->field = f;
+                field_put_number(f, keep, s->mask);
+                field_put_number(f, bits, s->value);
+        }
+        return s;
+}
+
+/* Bits of one mark into another, which keeps the rest: bit by bit, since nftables takes a value from one place only. */
+static int copy_bits(struct translate *t, enum field from, uint64_t taken, enum field to, uint64_t cleared)
+{
+        char chain[RULESET_NAME_MAX + 1];
+        /* Without a connection nothing is done; only the direction of one can be asked for without asking anything. */
+        int r = from == FIELD_CT_MARK ? translate_range(t, FIELD_CT_DIRECTION, 0, 1, false) : 0;
+
+        r = r < 0 ? r : translate_helper(t, chain);
+        if (r >= 0 && !flip(translate_helper_rule(t, chain), to, ~cleared & UINT32_MAX, 0))
+                r = -ENOMEM;
+        for (uint64_t bit = 1; r >= 0 && bit <= UINT32_MAX; bit <<= 1) {
+                struct rule *rule = taken & bit ? translate_helper_rule(t, chain) : NULL;
+                struct match *m = rule ? rule_add_match(rule, MATCH_ANY_BIT, from) : NULL;
+
+                if (!(taken & bit))
+                        continue;
+                if (!m || !flip(rule, to, UINT32_MAX, bit))
+                        return -ENOMEM;
+                field_put_number(from, bit, m->mask);
+        }
+        return r < 0 ? r : translate_helper_jump(t, chain);
+}
+
+/* One mark is copied to the other. */
 static int copy_mark(struct translate *t, const struct module *m, bool save)
 {
         const struct given *nfmask = given(m, "--nfmask"), *ctmask = given(m, "--ctmask"), *mask = given(m, "--mask");
@@ -153,8 +188,7 @@ static int copy_mark(struct translate *t, const struct module *m, bool save)
         if (ctmask && !parse_number(ctmask->value, UINT32_MAX, save ? &to : &from))
                 return value_wrong(t, ctmask);
         if (to != UINT32_MAX)
-                return translate_complain(t, (mask ? mask : save ? ctmask : nfmask)->at, "copy the whole mark",
-                                          "nftables cannot keep bits of one mark and take others from another");
+                return copy_bits(t, save ? FIELD_MARK : FIELD_CT_MARK, from, save ? FIELD_CT_MARK : FIELD_MARK, to);
         s = translate_statement(t, STATEMENT_COPY);
         if (!s)
                 return -ENOMEM;
@@ -237,9 +271,38 @@ static int add_ttl(struct translate *t, const struct module *m)
 
 static int add_bare(struct translate *t, const struct module *m)
 {
-        if (streq(m->type->name, "CT") && (m->n_given != 1 || !given(m, "--notrack")))
-                return translate_complain(t, m->n_given ? m->given[0].at : m->at, NULL, "only CT --notrack has a counterpart here");
         return translate_statement(t, streq(m->type->name, "TRACE") ? STATEMENT_TRACE : STATEMENT_NOTRACK) ? 0 : -ENOMEM;
+}
+
+/* Zones are of connections that begin with the packet; events could only be chosen when that has been done. */
+static int add_ct(struct translate *t, const struct module *m)
+{
+        static const struct {
+                const char *name;
+                enum field field;
+        } zones[] = { { "--zone", FIELD_CT_ZONE }, { "--zone-orig", FIELD_CT_ORIG_ZONE }, { "--zone-reply", FIELD_CT_REPLY_ZONE } };
+        const struct given *g = m->n_given == 1 ? &m->given[0] : NULL;
+        uint64_t zone;
+        int r;
+
+        if (!streq(t->from->name, "raw"))
+                return translate_complain(t, m->at + 1, NULL, "CT is for table raw");
+        if (g && streq(g->name, "--notrack"))
+                return add_bare(t, m);
+        if (g && streq(g->name, "--helper"))
+                return translate_ct_helper(t, g);
+        for (size_t i = 0; g && i < ELEMENTS(zones); i++)
+                if (streq(g->name, zones[i].name)) {
+                        if (streq(g->value, "mark"))
+                                return translate_complain(t, g->at + 1, "a rule for each mark", "nftables makes no zone of a mark of any size");
+                        r = value_number(t, g, UINT16_MAX, &zone);
+                        return r < 0 ? r : change(t, zones[i].field, 0, zone);
+                }
+        for (size_t i = 0; i < m->n_given; i++)
+                if (!startswith(m->given[i].name, "--zone") && !streq(m->given[i].name, "--notrack"))
+                        return translate_complain(t, m->given[i].at, "--notrack, --zone or --helper alone", "nftables knows a connection for %s only behind table raw",
+                                                  m->given[i].name);
+        return translate_complain(t, m->at, "--notrack, --zone or --helper", "CT needs one thing to do");
 }
 
 static int add_queue(struct translate *t, const struct module *m)
@@ -282,7 +345,7 @@ TARGET(TTL, AF_INET, add_ttl, { "--ttl-set", 1, false, NULL }, { "--ttl-inc", 1,
 TARGET(HL, AF_INET6, add_ttl, { "--hl-set", 1, false, NULL }, { "--hl-inc", 1, false, NULL }, { "--hl-dec", 1, false, NULL });
 TARGET(NOTRACK, 0, add_bare);
 TARGET(TRACE, 0, add_bare);
-TARGET(CT, 0, add_bare, { "--notrack", 0, false, NULL }, { "--helper", 1, false, NULL }, { "--zone", 1, false, NULL }, { "--zone-orig", 1, false, NULL },
+TARGET(CT, 0, add_ct, { "--notrack", 0, false, NULL }, { "--helper", 1, false, NULL }, { "--zone", 1, false, NULL }, { "--zone-orig", 1, false, NULL },
        { "--zone-reply", 1, false, NULL }, { "--timeout", 1, false, NULL }, { "--ctevents", 1, false, NULL }, { "--expevents", 1, false, NULL });
 TARGET(NFQUEUE, 0, add_queue, { "--queue-num", 1, false, NULL }, { "--queue-balance", 1, false, NULL }, { "--queue-bypass", 0, false, NULL },
        { "--queue-cpu-fanout", 0, false, NULL });

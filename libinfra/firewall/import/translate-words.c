@@ -22,23 +22,37 @@ static const struct option_type basics[] = {
         {},
 };
 
-/* What has no counterpart, and what to do. */
+/* What has no counterpart: why, or what to do. */
 static const struct {
         const char *name;
         const char *hint;
 } strange[] = {
-        { "recent", "limit new connections of each source, or ban addresses" },
+        { "recent", "it forgets the oldest of 100 addresses, a set of nftables only by time: limit new connections of each source, or ban" },
         { "set", "write the addresses of the ipset into a zone" },
         { "SET", "ban addresses for a time, or write them into a zone" },
         { "string", "packets are not searched for texts: filter in the service" },
         { "u32", "say what is meant with matches of nftables" },
         { "bpf", "say what is meant with matches of nftables" },
-        { "time", "change the policy at that time" },
         { "nfacct", "rules have counters of their own" },
         { "physdev", "what the bridge switches is judged by its own rules, between containers" },
         { "geoip", "write the networks into a zone" },
-        { "connbytes", "nothing here counts bytes of a connection" },
-        { "TPROXY", "let the proxy be reached with REDIRECT" },
+        { "osf", "nftables tells the first system that fits, not whether one of them does" },
+        { "cluster", "it counts a connection that another one announced with that one, which nftables does not know" },
+        { "rateest", "nftables measures no rates: limit them" },
+        { "RATEEST", "nftables measures no rates: limit them" },
+        { "ipvs", "nftables does not ask IPVS: match addresses and ports of the service" },
+        { "eui64", "nftables compares no two fields of a packet" },
+        { "srh", "it also compares two fields of the header, which nftables does not" },
+        { "TEE", "nftables copies packets in tables of one family only, not in one of both" },
+        { "SNPT", "translate with NETMAP, which keeps track of connections" },
+        { "DNPT", "translate with NETMAP, which keeps track of connections" },
+        { "HMARK", "nftables reckons another hash" },
+        { "SECMARK", "label packets with the rules of SELinux's own tools" },
+        { "LED", "no firewall of nftables blinks" },
+        { "IDLETIMER", "nftables has no timers that tell programs" },
+        { "CHECKSUM", "switch off checksum offloading of the sender" },
+        { "CLUSTERIP", "the kernel has it no more: use keepalived" },
+        { "ULOG", "the kernel has it no more: use NFLOG" },
 };
 
 static const char *hint_of(const char *name)
@@ -124,6 +138,8 @@ int translate_protocol_number(const char *text)
                 return 0;
         if (strcasecmp(text, "icmpv6") == 0)
                 return IPPROTO_ICMPV6;
+        if (strcasecmp(text, "ipv6-mh") == 0 || strcasecmp(text, "mh") == 0)
+                return IPPROTO_MH;
         if (p)
                 return p->p_proto;
         return parse_number(text, 255, &number) ? (int)number : -EINVAL;

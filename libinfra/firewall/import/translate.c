@@ -157,6 +157,14 @@ static int add_chain(struct table *to, const struct legacy_table *t, const struc
         return c ? add_guard(c, t->family) : -ENOMEM;
 }
 
+int translate_base_chain(struct table *to, int family, const char *table, const char *chain)
+{
+        const struct legacy_table t = { .family = family, .name = (char *)(uintptr_t)table };
+        const struct legacy_chain c = { .name = (char *)(uintptr_t)chain };
+
+        return add_chain(to, &t, &c);
+}
+
 static void rule_done(struct translate *t)
 {
         translate_draft_done(t);
@@ -242,6 +250,8 @@ int legacy_translate(const struct legacy *l, bool tolerant, struct ruleset **ret
                 t.from = &l->tables[i];
                 r = translate_table(&t, tolerant);
         }
+        if (r >= 0)
+                r = translate_place_helpers(t.to);
         if (r >= 0 && (diags->n == before || tolerant)) {
                 *ret = ruleset;
                 return 0;

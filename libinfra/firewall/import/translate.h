@@ -55,6 +55,8 @@ struct stage {
         size_t n_any;
         struct rule *none;
         size_t n_none;
+        struct rule *acts; /* done when all this fits, whether or not they can be */
+        size_t n_acts;
 };
 
 struct translate {
@@ -90,6 +92,13 @@ void translate_name(const char *text, char ret[static RULESET_NAME_MAX + 1]);
 const struct legacy_chain *translate_find_chain(const struct legacy_table *t, const char *name);
 bool translate_builtin(const struct legacy_table *t, const char *chain);
 
+/* A base chain of iptables that the file does not have, with policy ACCEPT. */
+int translate_base_chain(struct table *to, int family, const char *table, const char *chain);
+
+/* translate-helper.c: CT --helper, first as a rule of raw; behind all tables it is put where nftables can do it. */
+int translate_ct_helper(struct translate *t, const struct given *g);
+int translate_place_helpers(struct table *to);
+
 /* translate-words.c: words into modules. */
 int translate_words(struct translate *t);
 const struct given *given(const struct module *m, const char *name);
@@ -105,12 +114,20 @@ void translate_draft_done(struct translate *t);
 /* NULL when memory is out. A match goes behind the statements before it. */
 struct match *translate_match(struct translate *t, enum match_kind kind, enum field f, bool negated);
 struct statement *translate_statement(struct translate *t, enum statement_kind kind);
+/* A rule that does something where all matches so far fit, whatever those behind it say. */
+struct rule *translate_act(struct translate *t);
 /* A rule to add one match to, one of several of which one (@none: none) must fit. */
 struct rule *translate_alternative(struct translate *t, bool none);
 /* Alternatives that follow are a choice of their own: one of them, and one of those before. */
 int translate_choice(struct translate *t);
+/* A chain of the rule's own, its rules, and the rule's way into it; behind its end the rule is over. */
+int translate_helper(struct translate *t, char ret[static RULESET_NAME_MAX + 1]);
+struct rule *translate_helper_rule(struct translate *t, const char *chain);
+int translate_helper_jump(struct translate *t, const char *chain);
 int translate_number(struct translate *t, enum field f, uint64_t value, bool negated);
 int translate_range(struct translate *t, enum field f, uint64_t first, uint64_t last, bool negated);
+/* The opposite of a range, also true where a packet does not have the field. */
+int translate_unless(struct translate *t, enum field f, uint64_t first, uint64_t last);
 int translate_bits(struct translate *t, enum field f, uint64_t value, uint64_t mask, bool negated);
 /* The value or, when several, a new set of them; each from .. to. */
 struct number_range {

@@ -71,6 +71,9 @@ static void add_statement(struct rule *r, enum statement_kind kind)
         s->group = UINT16_MAX;
         s->snap = 80;
         s->threshold = 3;
+        s->to = (struct translation){ .family = AF_INET6, .port_first = 80, .port_last = 81 };
+        fill(s->to.first, sizeof(s->to.first));
+        fill(s->to.last, sizeof(s->to.last));
 }
 
 static void add_rule(struct chain *c, enum verdict_kind kind)

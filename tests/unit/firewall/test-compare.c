@@ -461,6 +461,97 @@ static void test_no_way_out_before_routing(void **state)
         finish(a, b, ANSWER_EQUAL);
 }
 
+/* "Not 5" is no opposite of "5" where a packet does not have the option, the header, the connection. */
+static void test_fields_that_are_not_there(void **state)
+{
+        static const enum field fields[] = { FIELD_TCP_MSS, FIELD_FRAG_ID, FIELD_CT_BYTES, FIELD_SOCKET_WILDCARD };
+
+        (void)state;
+        for (size_t i = 0; i < ELEMENTS(fields); i++) {
+                struct ruleset *a = ruleset_new(), *b = ruleset_new();
+                struct chain *c = base(a, "filter", NF_INET_PRE_ROUTING, 0, false);
+                struct match *m = rule_add_match(chain_add_rule(c, VERDICT_DROP, NULL), MATCH_EQUAL, fields[i]);
+
+                m->negated = true;
+                m->value[0] = 1;
+                c = base(b, "filter", NF_INET_PRE_ROUTING, 0, false);
+                m = rule_add_match(chain_add_rule(c, VERDICT_ACCEPT, NULL), MATCH_EQUAL, fields[i]);
+                m->value[0] = 1;
+                chain_add_rule(c, VERDICT_DROP, NULL);
+                finish(a, b, ANSWER_DIFFERENT);
+        }
+}
+
+/* A label is put to the others. */
+static void test_labels(void **state)
+{
+        struct ruleset *a = ruleset_new(), *b = ruleset_new();
+
+        (void)state;
+        for (unsigned i = 0; i < 3; i++) {
+                struct statement *s = rule_add_statement(chain_add_rule(base(i ? a : b, "filter", NF_INET_LOCAL_IN, (int)i, false), VERDICT_CONTINUE, NULL), STATEMENT_SET);
+
+                s->field = FIELD_CT_LABEL;
+                field_put_bit(i == 1 ? 5 : 6, s->value);
+                statement_keep_labels(s);
+        }
+        finish(a, b, ANSWER_DIFFERENT);
+}
+
+/* A day of the week is what the kernel's timezone makes of it, and that is said. */
+static void test_days(void **state)
+{
+        struct ruleset *a = ruleset_new(), *b = ruleset_new();
+        struct comparison r;
+
+        (void)state;
+        for (int i = 0; i < 2; i++) {
+                struct chain *c = base(i ? b : a, "filter", NF_INET_LOCAL_IN, 0, true);
+                struct match *m = rule_add_match(chain_add_rule(c, VERDICT_ACCEPT, NULL), i ? MATCH_RANGE : MATCH_EQUAL, FIELD_DAY);
+
+                m->value[0] = 6;
+                m->mask[0] = i ? 6 : 0;
+        }
+        expect(a, b, ANSWER_EQUAL, &r);
+        assert_true(strlist_contains(&r.assumed, "the kernel's timezone is UTC: days of the week are reckoned by it"));
+        comparison_done(&r);
+        ruleset_free(a);
+        ruleset_free(b);
+}
+
+static struct statement *proxy(struct ruleset *r, enum statement_kind kind, uint16_t port)
+{
+        struct statement *s = rule_add_statement(tcp_port(base(r, "filter", NF_INET_PRE_ROUTING, -150, false), VERDICT_ACCEPT, 80), kind);
+
+        s->to.family = AF_INET;
+        s->to.port_first = s->to.port_last = port;
+        s->rate = port;
+        return s;
+}
+
+/* Accepted is not the same as accepted by a proxy, and one proxy is not the other. */
+static void test_what_is_done_to_packets(void **state)
+{
+        static const enum statement_kind kinds[] = { STATEMENT_TPROXY, STATEMENT_STRIP, STATEMENT_SYNPROXY };
+
+        (void)state;
+        for (size_t i = 0; i < ELEMENTS(kinds); i++) {
+                struct ruleset *a = ruleset_new(), *b = ruleset_new();
+
+                proxy(a, kinds[i], 8);
+                proxy(b, kinds[i], 8);
+                finish(a, b, ANSWER_EQUAL);
+                a = ruleset_new(), b = ruleset_new();
+                proxy(a, kinds[i], 8)->flags = 1;
+                tcp_port(base(b, "filter", NF_INET_PRE_ROUTING, -150, false), VERDICT_ACCEPT, 80);
+                finish(a, b, ANSWER_DIFFERENT);
+                a = ruleset_new(), b = ruleset_new();
+                proxy(a, kinds[i], 8)->flags = 1;
+                proxy(b, kinds[i], 9)->flags = 1;
+                finish(a, b, ANSWER_DIFFERENT);
+        }
+}
+
 static void test_untracked(void **state)
 {
         struct ruleset *a = ruleset_new(), *b = ruleset_new();
@@ -577,7 +668,8 @@ int main(void)
                 cmocka_unit_test(test_marks_are_seen_later), cmocka_unit_test(test_last_mark_is_an_outcome), cmocka_unit_test(test_copied_marks),
                 cmocka_unit_test(test_what_is_not_there), cmocka_unit_test(test_rejections),
                 cmocka_unit_test(test_limits), cmocka_unit_test(test_not_understood), cmocka_unit_test(test_run_time_sets_are_empty),
-                cmocka_unit_test(test_interface_wildcards), cmocka_unit_test(test_no_way_out_before_routing), cmocka_unit_test(test_untracked),
+                cmocka_unit_test(test_interface_wildcards), cmocka_unit_test(test_no_way_out_before_routing), cmocka_unit_test(test_fields_that_are_not_there), cmocka_unit_test(test_days), cmocka_unit_test(test_labels), cmocka_unit_test(test_what_is_done_to_packets),
+                cmocka_unit_test(test_untracked),
                 cmocka_unit_test(test_dnat_status), cmocka_unit_test(test_original_destination), cmocka_unit_test(test_memory_limit),
                 cmocka_unit_test(test_source_translation),
         };

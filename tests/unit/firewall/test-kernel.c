@@ -612,6 +612,100 @@ static void test_many_services(void **state)
         ruleset_free(r);
 }
 
+/* What a field needs beside it to be told from another at the same place. */
+static uint8_t protocol_of(enum field f)
+{
+        switch (f) {
+        case FIELD_ICMPV6_TYPE:
+        case FIELD_ICMPV6_CODE: return IPPROTO_ICMPV6;
+        case FIELD_COMP_CPI: return IPPROTO_COMP;
+        default: return IPPROTO_TCP;
+        }
+}
+
+static struct match *field_rule(struct chain *c, enum match_kind kind, enum field f, bool negated)
+{
+        struct rule *r = chain_add_rule(c, VERDICT_ACCEPT, NULL);
+        struct match *m = rule_add_match(r, MATCH_EQUAL, FIELD_L4PROTO);
+
+        m->value[0] = protocol_of(f);
+        m = rule_add_match(r, kind, f);
+        m->negated = negated;
+        return m;
+}
+
+/* Every field, compared in every way, is loaded and read back as it was. */
+static void test_every_field(void **state)
+{
+        struct fixture *f = fixture(state);
+        struct ruleset *r = ruleset_new(), *have = NULL;
+        _cleanup_free_ char *text = NULL, *diff = NULL;
+        struct chain *c = table_add_chain(&r->tables[0], "fields", NULL, 0, 0, false);
+
+        for (int i = 0; i < FIELD_MAX; i++) {
+                enum field field = (enum field)i;
+                bool name = streq(field_type(field)->datatype_name, "ifname") || field == FIELD_CT_HELPER;
+
+                for (int negated = 0; negated < 2; negated++) {
+                        struct match *m = field_rule(c, MATCH_EQUAL, field, negated);
+
+                        if (name) {
+                                memcpy(m->value, "eth0", 4);
+                                continue;
+                        }
+                        m->value[0] = 1;
+                        if (field == FIELD_CT_LABEL)
+                                continue;
+                        m = field_rule(c, MATCH_RANGE, field, negated);
+                        field_put_number(field, 1, m->value);
+                        field_put_number(field, 3, m->mask);
+                        m = field_rule(c, MATCH_BITS, field, negated);
+                        m->value[0] = 1;
+                        m->mask[0] = 3;
+                }
+        }
+        load(f, r);
+        assert_int_equal(firewall_read(f->firewall, &have, NULL), 0);
+        text = sample_text(have);
+        assert_null(strstr(text, "unknown"));
+        diff = sample_diff(have, r);
+        assert_string_equal(diff, "");
+        ruleset_free(have);
+        ruleset_free(r);
+        /* Nothing that nft cannot show. */
+        free(nft("-nn", "list ruleset"));
+}
+
+/* What a rule gives a connection comes with the rule and goes with it; a stranger's is seen, and goes with the next load. */
+static void test_helpers_come_and_go(void **state)
+{
+        struct fixture *f = fixture(state);
+        struct ruleset *r = ruleset_new(), *have = NULL;
+        struct chain *c = table_add_chain(&r->tables[0], "gives", NULL, 0, 0, false);
+        _cleanup_free_ char *text = NULL, *list = NULL;
+
+        strcpy(rule_add_statement(chain_add_rule(c, VERDICT_CONTINUE, NULL), STATEMENT_HELPER)->name, "ftp-tcp-4");
+        for (int i = 0; i < 2; i++) {
+                load(f, f->wanted);
+                assert_loaded(f, f->wanted);
+                load(f, r);
+                assert_loaded(f, r);
+                load(f, r);
+                assert_loaded(f, r);
+        }
+        free(nft("--", "add ct helper inet infra ftp-tcp-6 { type \"ftp\" protocol tcp; }"));
+        assert_int_equal(firewall_read(f->firewall, &have, NULL), 0);
+        text = sample_diff(have, r);
+        assert_non_null(strstr(text, "object ftp-tcp-6"));
+        ruleset_free(have);
+        load(f, r);
+        assert_loaded(f, r);
+        load(f, f->wanted);
+        list = nft("list", "ruleset");
+        assert_null(strstr(list, "helper"));
+        ruleset_free(r);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -634,7 +728,7 @@ int main(void)
                 cmocka_unit_test(test_refused_load),
                 cmocka_unit_test(test_nft_reads_our_text),
                 cmocka_unit_test(test_bans),
-                cmocka_unit_test(test_many_services),
+                cmocka_unit_test(test_many_services), cmocka_unit_test(test_every_field), cmocka_unit_test(test_helpers_come_and_go),
         };
 
         cmocka_set_message_output(CM_OUTPUT_TAP);

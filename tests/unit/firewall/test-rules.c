@@ -109,6 +109,59 @@ static void add_comparisons(struct chain *c)
         address(of(c, VERDICT_ACCEPT, NFPROTO_IPV4, 0), MATCH_EQUAL, FIELD_CT_ORIG_IP_DADDR, "198.51.100.1", NULL);
 }
 
+/* What a rule must say before such a field is looked at. */
+static struct rule *rule_for(struct chain *c, enum field f)
+{
+        enum field_source source = field_type(f)->source;
+        const char *text = field_type(f)->text;
+        unsigned protocol = source == SOURCE_TCP_OPTION_EXISTS ? IPPROTO_TCP
+                            : source == SOURCE_SCTP_CHUNK_EXISTS ? IPPROTO_SCTP
+                            : f == FIELD_AH_SPI                  ? IPPROTO_AH
+                            : f == FIELD_ESP_SPI                 ? IPPROTO_ESP
+                            : f == FIELD_COMP_CPI                ? IPPROTO_COMP
+                            : f == FIELD_DCCP_TYPE               ? IPPROTO_DCCP
+                            : f == FIELD_MH_TYPE                 ? IPPROTO_MH
+                            : strstr(text, "proto-")             ? IPPROTO_TCP
+                                                                 : 0;
+        bool six = source == SOURCE_IP6_HEADER || source == SOURCE_IP6_HEADER_EXISTS || strstr(text, "ip6");
+
+        return of(c, VERDICT_ACCEPT, six ? NFPROTO_IPV6 : strstr(text, " ip ") ? NFPROTO_IPV4 : 0, protocol);
+}
+
+/* Each of those that need no place of their own: a value, the others, and where there is an order a range. */
+static void add_further_fields(struct chain *c)
+{
+        for (int i = FIELD_FIB_SADDR_OIF + 1; i < FIELD_MAX; i++) {
+                enum field f = (enum field)i;
+                bool exists = streq(field_type(f)->datatype_name, "boolean") || (field_type(f)->source == SOURCE_SOCKET && f != FIELD_SOCKET_MARK);
+
+                /* nft lists these, but does not read them. */
+                if (f == FIELD_SECMARK || f == FIELD_CT_SECMARK || f == FIELD_FRAG_OFFSET || f == FIELD_CT_LABEL)
+                        continue;
+                for (int negated = 0; negated < 2; negated++) {
+                        struct match *m;
+
+                        if (f == FIELD_DCCP_TYPE) {
+                                number(rule_for(c, f), MATCH_BITS, f, 0x12, 0x1e)->negated = negated;
+                                continue;
+                        }
+                        m = number(rule_for(c, f), MATCH_EQUAL, f, exists ? !negated : f == FIELD_TIME ? 1800000000 * SECOND_NS : 5, 0);
+                        m->negated = negated && !exists;
+                        if (exists || field_type(f)->source == SOURCE_FIB || f == FIELD_DAY)
+                                continue;
+                        if (f == FIELD_TIME)
+                                number(rule_for(c, f), MATCH_RANGE, f, 1800000000 * SECOND_NS, 1800000900 * SECOND_NS - 1)->negated = negated;
+                        else
+                                number(rule_for(c, f), MATCH_RANGE, f, 3, 200)->negated = negated;
+                }
+        }
+        number(of(c, VERDICT_DROP, 0, IPPROTO_TCP), MATCH_RANGE, FIELD_TCP_MSS, 1, 535);
+        number(rule_for(c, FIELD_FRAG_OFFSET), MATCH_BITS, FIELD_FRAG_OFFSET, 0x28, 0xfff8);
+        number(rule_for(c, FIELD_FRAG_OFFSET), MATCH_BITS, FIELD_FRAG_OFFSET, 0x1, 0x1);
+        number(rule_for(c, FIELD_FRAG_OFFSET), MATCH_BITS, FIELD_FRAG_OFFSET, 0x2, 0x6)->negated = true;
+        number(rule(c, VERDICT_DROP), MATCH_RANGE, FIELD_CT_BYTES, UINT64_C(1) << 40, UINT64_MAX);
+}
+
 /* Only before the routing decision. */
 static void add_path_checks(struct chain *c)
 {
@@ -137,6 +190,69 @@ static void add_logs(struct chain *c)
         s->threshold = 3;
 }
 
+/* Networks that are counted by, not addresses. */
+static void add_networks(struct chain *c)
+{
+        struct statement *s = statement(c, STATEMENT_CONNECTIONS);
+
+        s->rate = 10;
+        strcpy(s->name, "flows");
+        s->fields[0] = FIELD_IP_SADDR, s->n_fields = 1;
+        memset(s->mask, 0xff, 3);
+        s = statement(c, STATEMENT_METER);
+        s->rate = 20, s->per_s = 60, s->burst = 5;
+        strcpy(s->name, "pairs");
+        s->fields[0] = FIELD_IP_SADDR, s->fields[1] = FIELD_IP_DADDR, s->fields[2] = FIELD_DPORT, s->n_fields = 3;
+        memset(s->mask, 0xff, 3);
+        memset(s->value, 0xff, 2);
+}
+
+static void add_proxies(struct chain *before, struct chain *in)
+{
+        static const char *const addresses[] = { "127.0.0.1", "::1", NULL, "10.0.0.1" };
+        struct statement *s;
+
+        for (size_t i = 0; i < ELEMENTS(addresses); i++) {
+                struct address a = addresses[i] ? sample_address(addresses[i]) : (struct address){ .family = AF_INET6 };
+
+                s = rule_add_statement(of(before, VERDICT_ACCEPT, a.family == AF_INET ? NFPROTO_IPV4 : NFPROTO_IPV6, IPPROTO_TCP), STATEMENT_TPROXY);
+                s->to.family = a.family;
+                s->to.port_first = s->to.port_last = i < 3 ? 8080 : 0;
+                memcpy(s->to.first, a.bytes, 16);
+                memcpy(s->to.last, a.bytes, 16);
+        }
+        s = rule_add_statement(of(in, VERDICT_CONTINUE, 0, IPPROTO_TCP), STATEMENT_SYNPROXY);
+        s->rate = 1460, s->burst = 7, s->flags = 0x0f;
+        rule_add_statement(of(in, VERDICT_CONTINUE, 0, IPPROTO_TCP), STATEMENT_SYNPROXY);
+}
+
+/* Before connections are looked up, and what security has marked. */
+static void add_zones(struct chain *c)
+{
+        static const enum field zones[] = { FIELD_CT_ZONE, FIELD_CT_ORIG_ZONE, FIELD_CT_REPLY_ZONE };
+        struct statement *s;
+
+        field_put_bit(77, rule_add_match(rule(c, VERDICT_CONTINUE), MATCH_ANY_BIT, FIELD_CT_LABEL)->mask);
+        s = rule_add_statement(rule(c, VERDICT_CONTINUE), STATEMENT_SET);
+        s->field = FIELD_CT_LABEL;
+        field_put_bit(5, s->value);
+        statement_keep_labels(s);
+        for (size_t i = 0; i < ELEMENTS(zones); i++) {
+                s = rule_add_statement(rule(c, VERDICT_CONTINUE), STATEMENT_SET);
+                s->field = zones[i];
+                field_put_number(zones[i], 5, s->value);
+        }
+        s = rule_add_statement(rule(c, VERDICT_CONTINUE), STATEMENT_COPY);
+        s->field = FIELD_MARK, s->fields[0] = FIELD_SOCKET_MARK, s->n_fields = 1;
+        memset(s->mask, 0xff, 4);
+        for (int i = 0; i < 2; i++) {
+                s = rule_add_statement(rule(c, VERDICT_CONTINUE), STATEMENT_COPY);
+                s->field = i ? FIELD_SECMARK : FIELD_CT_SECMARK;
+                s->fields[0] = i ? FIELD_CT_SECMARK : FIELD_SECMARK, s->n_fields = 1;
+                memset(s->mask, 0xff, 4);
+        }
+}
+
 static void add_statements(struct chain *c)
 {
         struct statement *s;
@@ -162,6 +278,16 @@ static void add_statements(struct chain *c)
                 strcpy(s->name, "flows");
                 s->fields[0] = FIELD_IP_SADDR, s->n_fields = 1;
         }
+        add_networks(c);
+        s = statement(c, STATEMENT_NUMGEN);
+        s->burst = 5, s->rate = 3, s->over = true;
+        s = statement(c, STATEMENT_STRIP);
+        s->rate = 4;
+        strcpy(statement(c, STATEMENT_HELPER)->name, "ftp-tcp-4");
+        strcpy(statement(c, STATEMENT_HELPER)->name, "ftp-tcp-6");
+        strcpy(statement(c, STATEMENT_HELPER)->name, "ftp-tcp-4");
+        s = statement(c, STATEMENT_LOG);
+        s->level = 8; /* audit */
         add_logs(c);
 }
 
@@ -174,7 +300,7 @@ static void add_changes(struct chain *c)
                 { FIELD_MARK, 0x11, 0 },       { FIELD_MARK, 0x10, 0xffffff0f }, { FIELD_CT_MARK, 5, 0 },
                 { FIELD_PRIORITY, 0x10001, 0 }, { FIELD_IP_TOS, 0x28, 0x03 },    { FIELD_IP_TTL, 64, 0 },
                 { FIELD_IP6_HOPLIMIT, 64, 0 }, { FIELD_IP6_CLASS, 0x0280, 0xf03f }, { FIELD_TCP_MSS, 1400, 0 },
-                { FIELD_TCP_MSS, 0, 0 },
+                { FIELD_TCP_MSS, 0, 0 },       { FIELD_TCP_FLAGS, 0, 0x3f },     { FIELD_TCP_FLAGS, 0x40, 0x3f },
         };
         struct statement *s;
 
@@ -266,9 +392,12 @@ static struct element *element(struct set *s)
 static void add_sets(struct table *t, struct chain *c)
 {
         static const enum field address_field = FIELD_IP_SADDR, port_field = FIELD_DPORT, both[] = { FIELD_IP_SADDR, FIELD_DPORT };
+        static const enum field pairs[] = { FIELD_IP_SADDR, FIELD_IP_DADDR, FIELD_DPORT };
         struct set *s = table_add_set(t, "rates", DATA_NONE, false, both, 2);
         struct match *m;
 
+        s->dynamic = s->timeout = true, s->timeout_ms = 120000, s->size = 65535;
+        s = table_add_set(t, "pairs", DATA_NONE, false, pairs, 3);
         s->dynamic = s->timeout = true, s->timeout_ms = 120000, s->size = 65535;
         s = table_add_set(t, "flows", DATA_NONE, false, &address_field, 1);
         s->dynamic = true, s->size = 65535;
@@ -307,7 +436,11 @@ static struct ruleset *everything(void)
         assert_non_null(table_add_chain(t, "other", NULL, 0, 0, false));
         add_comparisons(table_add_chain(t, "comparisons", NULL, 0, 0, false));
         add_path_checks(table_add_chain(t, "before", "filter", NF_INET_PRE_ROUTING, -300, false));
+        add_further_fields(table_add_chain(t, "further", NULL, 0, 0, false));
+        add_zones(table_chain(t, "before"));
         add_statements(table_add_chain(t, "statements", NULL, 0, 0, false));
+        assert_non_null(table_add_chain(t, "proxied", "filter", NF_INET_PRE_ROUTING, -150, false));
+        add_proxies(table_chain(t, "proxied"), table_add_chain(t, "answered", "filter", NF_INET_LOCAL_IN, 10, false));
         add_changes(table_add_chain(t, "changes", "route", NF_INET_LOCAL_OUT, -150, false));
         add_verdicts(table_add_chain(t, "verdicts", "filter", NF_INET_LOCAL_IN, 0, true));
         add_translations(table_add_chain(t, "destination", "nat", NF_INET_PRE_ROUTING, -100, false), false);
@@ -444,6 +577,8 @@ static const struct {
         { "iifname eno* oifname != \"br0\" log prefix \"a b\" level info drop", "iifname \"eno*\" oifname != \"br0\" log prefix \"a b\" level info drop" },
         { "tcp dport 22 update @ssh { ip saddr limit rate over 6/minute burst 3 packets } drop",
           "meta l4proto tcp th dport 22 meta nfproto ipv4 update @ssh { ip saddr limit rate over 6/minute burst 3 packets } drop" },
+        { "update @slow { ip saddr timeout 1m30s limit rate over 6/minute burst 3 packets } drop",
+          "meta nfproto ipv4 update @slow { ip saddr timeout 90s limit rate over 6/minute burst 3 packets } drop" },
         { "meta mark set 0x1", "meta mark set 0x1" },
         { "dnat to 10.0.0.17:25", "meta nfproto ipv4 dnat ip to 10.0.0.17:25" },
         { "snat ip6 to [2001:db8::1]:1024-2048 random", "meta nfproto ipv6 snat ip6 to [2001:db8::1]:1024-2048 random" },

@@ -66,6 +66,46 @@ static void test_rows(void **state)
         }
 }
 
+/* Not translated: an error at that column, and when others are wanted all the same a rule that nobody understands. */
+static void assert_refused(const struct row *row, unsigned column)
+{
+        _cleanup_diags_ infra_diags *diags = infra_diags_new();
+        _cleanup_free_ char *text = save_of(row), *name = NULL;
+        _cleanup_legacy_ struct legacy l = {};
+        struct ruleset *r = NULL;
+        const struct chain *c;
+
+        assert_int_equal(translate(row->family, text, false, &l, diags, &r), -EBADMSG);
+        assert_int_equal(diags->n, 1);
+        assert_string_equal(diags->items[0].file, "rules.v4");
+        assert_int_equal(diags->items[0].line, 4);
+        if (diags->items[0].column != column)
+                fail_msg("%s: column %u, not %u: %s", row->words, diags->items[0].column, column, diags->items[0].message);
+        assert_int_equal(legacy_translate(&l, true, &r, diags, NULL), 0);
+        assert_true(asprintf(&name, "%s%d-%s", row->table, row->family == AF_INET ? 4 : 6, row->chain) > 0);
+        c = table_chain(&r->tables[0], name);
+        assert_non_null(c->rules[c->n_rules - 1].unknown);
+        ruleset_free(r);
+}
+
+static void test_refused(void **state)
+{
+        static const struct {
+                int family;
+                const char *table, *chain, *words;
+                unsigned column;
+        } refused[] = {
+#include "translate-refused.h"
+        };
+
+        (void)state;
+        for (size_t i = 0; i < ELEMENTS(refused); i++) {
+                const struct row row = { refused[i].family, refused[i].table, refused[i].chain, refused[i].words, NULL };
+
+                assert_refused(&row, refused[i].column);
+        }
+}
+
 static void test_mistakes(void **state)
 {
         static const struct {
@@ -80,21 +120,39 @@ static void test_mistakes(void **state)
 
         (void)state;
         for (size_t i = 0; i < ELEMENTS(mistakes); i++) {
-                _cleanup_diags_ infra_diags *diags = infra_diags_new();
                 const struct row row = { AF_INET, "filter", "INPUT", mistakes[i].words, NULL };
-                _cleanup_free_ char *text = save_of(&row);
-                _cleanup_legacy_ struct legacy l = {};
-                struct ruleset *r = NULL;
 
-                assert_int_equal(translate(AF_INET, text, false, &l, diags, &r), -EBADMSG);
-                assert_int_equal(diags->n, 1);
-                assert_string_equal(diags->items[0].file, "rules.v4");
-                assert_int_equal(diags->items[0].line, 4);
-                assert_int_equal(diags->items[0].column, mistakes[i].column);
-                assert_int_equal(legacy_translate(&l, true, &r, diags, NULL), 0);
-                assert_non_null(table_chain(&r->tables[0], "filter4-INPUT")->rules[1].unknown);
-                ruleset_free(r);
+                assert_refused(&row, mistakes[i].column);
         }
+}
+
+/* A helper is given where mangle begins, to whom table raw would have given it. */
+static void test_helpers(void **state)
+{
+        static const char text[] = "*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -i lo -j CT --notrack\n-A PREROUTING -s 192.0.2.66 -j DROP\n"
+                                   "-A PREROUTING -p tcp --dport 2121 -j CT --helper ftp\n-A PREROUTING -j NOTRACK\nCOMMIT\n"
+                                   "*mangle\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -j MARK --set-mark 1\nCOMMIT\n";
+        static const char *const expected[] = { "iifname \"lo\" return",
+                                                "meta l4proto tcp th dport 2121 ct status & (expected) == 0x0 ct helper set \"ftp-tcp-4\" return" };
+        _cleanup_diags_ infra_diags *diags = infra_diags_new();
+        _cleanup_legacy_ struct legacy l = {};
+        struct ruleset *r = NULL;
+        const struct chain *c;
+
+        (void)state;
+        assert_int_equal(translate(AF_INET, text, false, &l, diags, &r), 0);
+        c = table_chain(&r->tables[0], "raw4-PREROUTING-helpers");
+        assert_int_equal(c->n_rules, ELEMENTS(expected));
+        for (size_t i = 0; i < ELEMENTS(expected); i++) {
+                _cleanup_free_ char *have = rule_text(&c->rules[i]);
+
+                assert_string_equal(have, expected[i]);
+        }
+        c = table_chain(&r->tables[0], "mangle4-PREROUTING");
+        assert_int_equal(c->n_rules, 3);
+        assert_string_equal(c->rules[1].verdict.name, "raw4-PREROUTING-helpers");
+        assert_int_equal(table_chain(&r->tables[0], "raw4-PREROUTING")->n_rules, 4);
+        ruleset_free(r);
 }
 
 static void test_garbled(void **state)
@@ -126,6 +184,8 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_rows),
                 cmocka_unit_test(test_mistakes),
+                cmocka_unit_test(test_refused),
+                cmocka_unit_test(test_helpers),
                 cmocka_unit_test(test_garbled),
         };
 
