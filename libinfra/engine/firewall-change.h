@@ -33,15 +33,9 @@ int firewall_change_revert(const char *state_dir, uint32_t uid, infra_error **re
  */
 int firewall_change_settle(const char *state_dir, char **ret_text, infra_error **reterr);
 
-enum boot_kind {
-        BOOT_CONFIRMED,
-        BOOT_RESCUE,  /* of the estate */
-        BOOT_BUILTIN, /* ssh from everywhere */
-        BOOT_KIND_MAX,
-};
 /*
  * What a host starts with: the confirmed generation, else the rescue ruleset, else the built-in one. Needs no policy and
- * no journal. An enum boot_kind with a line about it, or an error when the kernel takes none.
+ * no journal. An enum boot_kind (retreat.h) with a line about it, or an error when the kernel takes none.
  */
 int firewall_change_boot(const char *state_dir, char **ret_text, infra_error **reterr);
 

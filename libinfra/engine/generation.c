@@ -321,6 +321,14 @@ int pending_remove(int dir, infra_error **reterr)
         return r < 0 ? infra_error_set(reterr, r, "cannot remove '%s' of the firewall: %s", pending_file, strerror(-r)) : 0;
 }
 
+bool pending_is_confirmed(int dir, const struct pending *p)
+{
+        unsigned confirmed = 0;
+
+        /* A generation loaded once more was confirmed before. */
+        return p->number != p->previous && confirmed_read(dir, &confirmed, NULL) >= 0 && confirmed == p->number;
+}
+
 /* For people only: that it cannot be written changes nothing. */
 void outcome_write(int dir, unsigned number, const char *outcome, const char *why)
 {

@@ -64,6 +64,8 @@ struct pending {
 int pending_read(int dir, struct pending *ret, infra_error **reterr);
 int pending_write(int dir, const struct pending *p, infra_error **reterr);
 int pending_remove(int dir, infra_error **reterr);
+/* `confirmed` is what decides: whoever confirmed it may have been killed before `pending` was gone. */
+bool pending_is_confirmed(int dir, const struct pending *p);
 
 struct outcome {
         unsigned number;

@@ -8,6 +8,7 @@
 
 #include "base/fd.h"
 #include "engine/firewall-change.h"
+#include "engine/retreat.h"
 #include "facade/manager.h"
 #include "firewall/firewall.h"
 #include "firewall/watch.h"

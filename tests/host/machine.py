@@ -35,6 +35,7 @@ lxc.rootfs.path = dir:{root}
 lxc.net.0.type = veth
 lxc.net.0.link = up0
 lxc.net.0.name = eth0
+lxc.net.0.hwaddr = 02:00:0a:09:00:02
 lxc.hook.version = 1
 lxc.hook.pre-start = {directory}/new-boot
 lxc.mount.entry = {directory}/boot-id proc/sys/kernel/random/boot_id none bind 0 0
@@ -130,7 +131,7 @@ class Machine:
              "the machine does not boot")
 
     def reboot(self, before=lambda: None):
-        """`before` is called when it is down, before it is up again."""
+        """`before` is called when it is down."""
         self.lxc("stop", "--timeout", "30")
         before()
         self.start()

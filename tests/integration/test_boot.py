@@ -88,7 +88,8 @@ def machine(whole):
         m.firewall("revert")
     m.run("nft delete table inet infra; nft delete table bridge infra", check=False)
     m.apply(KEPT, CLOSED)
-    assert reached(KEPT) and reached(CLOSED)
+    wait(lambda: reached(KEPT))
+    assert reached(CLOSED)
     return m
 
 
@@ -104,11 +105,7 @@ class Knocking(threading.Thread):
             self.asked += 1
             self.opened += reached(self.port, self.source, 0.05)
 
-    def __enter__(self):
-        self.start()
-        return self
-
-    def __exit__(self, *_):
+    def end(self):
         self.over = True
         self.join()
 
@@ -128,12 +125,176 @@ def test_confirmed_generation_is_loaded_before_the_network(machine):
     assert 0 < moments["infra-firewall.service"] <= moments["network-pre.target"] <= moments["networking.service"], moments
     assert machine.show("infra-firewall", "Result", "ExecMainStatus") == ["success", "0"]
     assert "is loaded" in machine.journal("infra-firewall")
-    assert reached(KEPT) and not reached(CLOSED) and not machine.status()["drifted"]
+    wait(lambda: reached(KEPT))
+    assert not reached(CLOSED) and not machine.status()["drifted"]
 
 
 def test_port_that_is_not_open_is_never_reached_while_it_boots(machine):
     machine.apply(KEPT)
-    with Knocking(CLOSED, STRANGER) as knocking:
+    knocking = Knocking(CLOSED, STRANGER)
+    machine.reboot(knocking.start)
+    wait(lambda: reached(KEPT))
+    knocking.end()
+    assert knocking.opened == 0 and knocking.asked > 5
+
+
+def test_what_waits_at_a_reboot_goes_back(machine):
+    before = machine.state_file("confirmed")["number"]
+    machine.apply(KEPT, confirm="1h")
+    assert not reached(CLOSED) and machine.waits()
+    machine.reboot()
+    wait(lambda: reached(KEPT))
+    assert reached(CLOSED) and not machine.waits()
+    status = machine.status()
+    assert status["confirmed"] == before and status["last"]["outcome"] == "went back" and not status["drifted"]
+
+
+def assert_rescued(machine, builtin):
+    """ssh from the zones of `rescue`, and nothing else."""
+    assert machine.show("infra-firewall", "ActiveState", "Result", "ExecMainStatus") == ["failed", "exit-code", "11"]
+    assert "infra-firewall.service" in machine.run("systemctl --failed --plain --no-legend").stdout
+    said = machine.journal("infra-firewall")
+    assert ("built-in RESCUE" in said) == builtin and "RESCUE" in said, said
+    wait(lambda: reached(22, OPERATOR))
+    assert reached(22, STRANGER) == builtin
+    for source in (OPERATOR, STRANGER):
+        assert not reached(KEPT, source) and not reached(CLOSED, source)
+    assert "policy drop" in machine.ruleset()
+
+
+@pytest.mark.parametrize("how", ["damaged", "removed", "all removed"])
+def test_without_its_generation_the_host_lets_operators_in(machine, how):
+    path = machine.state / f"{machine.state_file('confirmed')['number']:06}.json"
+    if how == "damaged":
+        path.write_text(path.read_text().replace('"drops": true', '"drops": false', 1))
+    elif how == "removed":
+        path.unlink()
+    else:
+        for file in machine.state.iterdir():
+            file.unlink()
+    knocking = Knocking(KEPT, STRANGER)
+    machine.reboot(knocking.start)
+    knocking.end()
+    assert knocking.opened == 0 and knocking.asked > 5
+    assert_rescued(machine, how == "all removed")
+
+
+def test_state_that_cannot_be_mounted_is_no_reason_for_an_empty_ruleset(machine):
+    """With nofail the host goes on without it, and so does the network."""
+    machine.write("/etc/fstab", "nothing /var/lib/infra nosuchfs nofail 0 0\n")
+    try:
         machine.reboot()
+        assert machine.show("var-lib-infra.mount", "ActiveState") == "failed"
+        assert machine.show("infra-firewall", "ExecMainStatus") in ("0", "11")
+        assert "policy drop" in machine.ruleset()
+    finally:
+        machine.write("/etc/fstab", "")
+        machine.run("systemctl daemon-reload")
+
+
+def test_state_on_a_file_system_of_its_own_is_waited_for(machine):
+    """Also with nofail, which takes it out of local-fs.target."""
+    machine.run("mkdir -p /srv/state && cp -a /var/lib/infra/. /srv/state/")
+    machine.write("/etc/fstab", "/srv/state /var/lib/infra none bind,nofail 0 0\n")
+    machine.write("/etc/systemd/system/var-lib-infra.mount.d/slow.conf", "[Unit]\nAfter=slow.service\nWants=slow.service\n")
+    machine.write("/etc/systemd/system/slow.service", "[Unit]\nDefaultDependencies=no\n[Service]\nType=oneshot\nExecStart=/bin/sleep 1\n")
+    kept = machine.state.with_name("kept")
+    machine.state.rename(kept)
+    try:
+        machine.reboot()
+        assert machine.show("infra-firewall", "Result") == "success"
         wait(lambda: reached(KEPT))
-    assert knocking.opened == 0 and knocking.asked > 20
+        assert reached(CLOSED)
+    finally:
+        machine.write("/etc/fstab", "")
+        machine.path("/etc/systemd/system/var-lib-infra.mount.d/slow.conf").unlink()
+        machine.run("systemctl daemon-reload; systemctl stop infrad; umount -l /var/lib/infra; rm -rf /var/lib/infra/firewall")
+        kept.rename(machine.state)
+
+
+FERM = """domain (ip ip6) table filter {
+    chain INPUT { policy DROP; mod state state (ESTABLISHED RELATED) ACCEPT; interface lo ACCEPT; proto tcp dport (22 8000 8001) ACCEPT; }
+    chain FORWARD policy DROP;
+}
+"""
+
+
+def test_others_that_load_rules_at_boot_do_not_take_ours_away(machine):
+    """Debian's own /etc/nftables.conf begins with `flush ruleset`; whoever flushes last must not win."""
+    machine.write("/etc/ferm/ferm.conf", FERM)
+    machine.write("/etc/systemd/system/nftables.service.d/slow.conf", "[Service]\nExecStartPre=/bin/sleep 1\n")
+    machine.run("systemctl enable nftables ferm")
+    try:
+        machine.apply(KEPT)
+        machine.reboot()
+        assert machine.run("systemctl is-active nftables ferm", check=False).stdout.split() == ["active", "active"]
+        wait(lambda: reached(KEPT))
+        assert not machine.status()["drifted"] and not reached(CLOSED)
+        ruleset = machine.ruleset()
+        assert "table inet infra" in ruleset and "table inet filter" in ruleset and "table ip filter" in ruleset
+        assert int(machine.show("infra-firewall", "ActiveEnterTimestampMonotonic")) <= \
+            int(machine.show("networking", "InactiveExitTimestampMonotonic"))
+        doctor = machine.firewall("doctor", "--json", check=False)
+        found = {f["subject"]: f["severity"] for f in json.loads(doctor.stdout)["findings"]}
+        assert doctor.returncode == 1
+        assert found["nftables.service"] == found["ferm.service"] == found["table ip filter chain INPUT"] == "error", found
+    finally:
+        machine.run("systemctl disable nftables ferm")
+        machine.path("/etc/systemd/system/nftables.service.d/slow.conf").unlink()
+        machine.reboot()
+
+
+def main_pid(machine):
+    return int(machine.show("infrad", "MainPID"))
+
+
+def test_infrad_is_ready_when_it_answers(machine):
+    machine.run("systemctl restart infrad && infractl firewall status > /dev/null")
+    assert machine.show("infrad", "Type", "ActiveState", "StatusText", "WatchdogUSec") == ["notify", "active", "Idle", "5min"]
+    assert "READY" not in machine.journal("infrad") and "ready on /run/infra/infrad.socket" in machine.journal("infrad")
+
+
+def test_infrad_comes_back(machine):
+    """Killed, and stopped for longer than its watchdog waits."""
+    machine.write("/etc/systemd/system/infrad.service.d/soon.conf", "[Service]\nWatchdogSec=1\nRestartSec=100ms\n")
+    machine.run("systemctl daemon-reload; systemctl restart infrad")
+    try:
+        for signal, result in (("KILL", "signal"), ("STOP", "watchdog")):
+            last = main_pid(machine)
+            machine.run(f"kill -{signal} $(systemctl show --value -p MainPID infrad)")
+            wait(lambda: main_pid(machine) not in (0, last) and machine.show("infrad", "ActiveState") == "active", 15)
+            assert f"Failed with result '{result}'" in machine.run("journalctl -b -u infrad -o cat --no-pager | tail -n 30").stdout
+        machine.run("sleep 2")
+        last = main_pid(machine)
+        machine.run("sleep 2")
+        assert main_pid(machine) == last, "its own watchdog is content with it"
+    finally:
+        machine.path("/etc/systemd/system/infrad.service.d/soon.conf").unlink()
+        machine.run("systemctl daemon-reload; systemctl restart infrad")
+
+
+@pytest.mark.parametrize("what", ["systemctl stop infrad", "systemctl restart infrad", "systemctl kill -s KILL infrad; systemctl stop infrad",
+                                  "echo 1 > /sys/fs/cgroup/system.slice/infrad.service/cgroup.kill; systemctl stop infrad"])
+def test_change_goes_back_whatever_systemd_does_to_infrad(machine, what):
+    machine.apply(KEPT, confirm="3s")
+    assert not reached(CLOSED)
+    guard = machine.state_file("pending")["guard"]
+    machine.run(what)
+    assert machine.run(f"cat /proc/{guard}/comm").stdout == "infra-deadman\n"
+    wait(lambda: reached(CLOSED), 6)
+    wait(lambda: not machine.waits())
+    assert "nobody confirmed it in time; generation" in machine.state_file("last")["why"]
+    machine.run("systemctl start infrad")
+    assert not machine.status()["drifted"]
+
+
+def test_change_goes_back_when_the_session_it_came_from_is_killed(machine):
+    """As logind does it with KillUserProcesses=yes, or an administrator with a scope."""
+    machine.run("systemctl stop infrad")
+    machine.want(KEPT)
+    machine.run("systemd-run --quiet --scope --unit=session-x sh -c 'infractl firewall apply --local --yes --confirm 3s; exec sleep 100' "
+                "> /dev/null 2>&1 & for i in $(seq 100); do test -e /var/lib/infra/firewall/pending && break; sleep 0.05; done; sleep 0.3")
+    assert not reached(CLOSED)
+    machine.run("systemctl kill --kill-who=all -s KILL session-x.scope")
+    wait(lambda: reached(CLOSED), 6)
+    wait(lambda: not machine.waits())

@@ -3,6 +3,7 @@
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import pathlib
@@ -105,9 +106,14 @@ def ruleset():
 
 
 def in_new_session(fw, *argv, local=True):
-    """As sshd starts the command of a new connection. A session that began in the same clock tick is no new one."""
+    """As sshd starts the command of a new connection. One that began in the same clock tick is no new one."""
+    daemon = fw.root / "sshd"
+    if not daemon.exists():
+        daemon.write_text('#!/bin/sh\n"$@"\nexit $?\n')
+        daemon.chmod(0o755)
     time.sleep(0.05)
-    return fw.run(*argv, check=False, local=local, start_new_session=True)
+    return infrahost.run(daemon, TOOL, "firewall", *argv, *(["--local"] if local else []), check=False, env=fw.environment(),
+                         start_new_session=True)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -275,6 +281,42 @@ def test_somebody_who_keeps_the_lock_does_not_hold_up_the_way_back(waiting):
         wait(lambda: reached(CLOSED), 12)
 
 
+def rewrite(path, change):
+    """As if it had been stored like that."""
+    generation = json.loads(path.read_text())
+    change(generation["ruleset"])
+    text = json.dumps(generation["ruleset"], separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+    generation["sha256"] = hashlib.sha256(text.encode()).hexdigest()
+    path.write_text(json.dumps(generation))
+
+
+def refused_by_the_kernel(ruleset):
+    """A jump to a chain that is not there."""
+    text = json.dumps(ruleset).replace('"fence_in"', '"nowhere"', 1)
+    ruleset.clear()
+    ruleset.update(json.loads(text))
+
+
+def test_what_cannot_be_loaded_again_is_replaced_by_the_rescue_ruleset(good):
+    """Of a kernel or a host that changed in between; the dead-man must not try for ever."""
+    rewrite(good.state / "firewall" / "000001.json", refused_by_the_kernel)
+    good.close()
+    good.run("apply", "--confirm", "1s", "--yes")
+    assert not reached(CLOSED)
+    wait(lambda: not (good.state / "firewall" / "pending").exists(), 15)
+    assert reached(22) and not reached(KEPT)
+    assert "generation 1 cannot be loaded, but the rescue ruleset is: " in good.json("status")["last"]["why"]
+
+
+def test_confirmation_that_was_cut_short_holds(waiting):
+    """Killed between the two files: what the host boots with is what decides."""
+    (waiting.state / "firewall" / "confirmed").write_text('{"number": 2}')
+    time.sleep(2.5)
+    assert not reached(CLOSED)
+    assert waiting.json("status")["pending"] is None and waiting.confirmed() == 2
+    assert not (waiting.state / "firewall" / "pending").exists() and not waiting.json("status")["drifted"]
+
+
 def fill(path):
     with contextlib.suppress(OSError), open(path, "wb", buffering=0) as f:
         while True:
@@ -323,6 +365,9 @@ def test_old_connection_cannot_confirm(good, local):
     good.run("apply", "--confirm", "5s", "--yes", local=local)
     result = good.run("confirm", check=False, local=local)
     assert result.returncode == 9 and "ssh HOST infractl firewall confirm" in result.stdout
+    # As cron does it, and whoever is daemonised.
+    result = good.run("confirm", check=False, local=local, start_new_session=True)
+    assert result.returncode == 9 and "neither an ssh connection nor a console" in result.stdout
     assert good.confirmed() == 1
     assert in_new_session(good, "confirm", local=local).returncode == 0
     assert good.confirmed() == 2
