@@ -155,7 +155,7 @@ class Machine:
 
     def ssh(self, script, *options, check=False):
         return infrahost.run("ssh", "-i", self.key, "-b", OPERATOR, "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
-                             "-o", "LogLevel=ERROR", "-o", "ConnectTimeout=5", *options, f"root@{ADDRESS}", script, check=check)
+                             "-o", "LogLevel=ERROR", "-o", "ConnectTimeout=5", *options, "-l", "root", ADDRESS, script, check=check)
 
     def show(self, unit, *properties):
         lines = self.run(f"systemctl show {unit} -p {','.join(properties)}").stdout.splitlines()

@@ -4,6 +4,7 @@
 import json
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -55,6 +56,9 @@ class Machine(machines.Machine):
 
     def status(self):
         return json.loads(self.firewall("status", "--json").stdout)
+
+    def confirmed(self):
+        return self.state_file("confirmed")["number"]
 
     def state_file(self, name):
         return json.loads((self.state / name).read_text())
@@ -139,10 +143,12 @@ def test_port_that_is_not_open_is_never_reached_while_it_boots(machine):
 
 
 def test_what_waits_at_a_reboot_goes_back(machine):
-    before = machine.state_file("confirmed")["number"]
+    before = machine.confirmed()
     machine.apply(KEPT, confirm="1h")
     assert not reached(CLOSED) and machine.waits()
+    begun = time.monotonic()
     machine.reboot()
+    assert time.monotonic() < begun + 20, "the dead-man does not hold up a reboot"
     wait(lambda: reached(KEPT))
     assert reached(CLOSED) and not machine.waits()
     status = machine.status()
@@ -222,7 +228,7 @@ FERM = """domain (ip ip6) table filter {
 def test_others_that_load_rules_at_boot_do_not_take_ours_away(machine):
     """Debian's own /etc/nftables.conf begins with `flush ruleset`; whoever flushes last must not win."""
     machine.write("/etc/ferm/ferm.conf", FERM)
-    machine.write("/etc/systemd/system/nftables.service.d/slow.conf", "[Service]\nExecStartPre=/bin/sleep 1\n")
+    machine.write("/etc/systemd/system/nftables.service.d/slow.conf", "[Unit]\nBefore=ferm.service\n[Service]\nExecStartPre=/bin/sleep 1\n")
     machine.run("systemctl enable nftables ferm")
     try:
         machine.apply(KEPT)
@@ -231,13 +237,14 @@ def test_others_that_load_rules_at_boot_do_not_take_ours_away(machine):
         wait(lambda: reached(KEPT))
         assert not machine.status()["drifted"] and not reached(CLOSED)
         ruleset = machine.ruleset()
-        assert "table inet infra" in ruleset and "table inet filter" in ruleset and "table ip filter" in ruleset
+        assert "table inet infra" in ruleset and "table inet filter" in ruleset
+        assert "policy DROP" in machine.run("iptables-legacy -L INPUT").stdout
         assert int(machine.show("infra-firewall", "ActiveEnterTimestampMonotonic")) <= \
             int(machine.show("networking", "InactiveExitTimestampMonotonic"))
         doctor = machine.firewall("doctor", "--json", check=False)
         found = {f["subject"]: f["severity"] for f in json.loads(doctor.stdout)["findings"]}
         assert doctor.returncode == 1
-        assert found["nftables.service"] == found["ferm.service"] == found["table ip filter chain INPUT"] == "error", found
+        assert found["nftables.service"] == found["ferm.service"] == "error" and "iptables-legacy table filter" in found, found
     finally:
         machine.run("systemctl disable nftables ferm")
         machine.path("/etc/systemd/system/nftables.service.d/slow.conf").unlink()
@@ -298,3 +305,88 @@ def test_change_goes_back_when_the_session_it_came_from_is_killed(machine):
     machine.run("systemctl kill --kill-who=all -s KILL session-x.scope")
     wait(lambda: reached(CLOSED), 6)
     wait(lambda: not machine.waits())
+
+
+CONFIRM = "infractl firewall confirm"
+
+
+@pytest.fixture
+def old(machine):
+    """A connection that is older than the change: whatever is said over it."""
+    options = ("-o", f"ControlPath={machine.directory}/control")
+    machine.ssh("true", *options, "-o", "ControlMaster=yes", "-o", "ControlPersist=yes", "-f", check=True)
+    machine.apply(KEPT, confirm="1m")
+    yield lambda script: machine.ssh(script, *options)
+    machine.ssh("", *options, "-O", "exit")
+
+
+@pytest.mark.parametrize("how, why", [
+    (CONFIRM, "older than the rules"),
+    ("busctl call org.infrad1 /org/infra1 org.infra1.Manager FirewallChange suxs confirm 0 0 ''", "older than the rules"),
+    (f"setsid --wait {CONFIRM}", "older than the rules"),
+    (f"setsid --fork {CONFIRM} > /tmp/said 2>&1; sleep 0.5; cat /tmp/said; false", "neither an ssh connection nor a console"),
+    (f"systemd-run --quiet --wait --pipe {CONFIRM}", "neither an ssh connection nor a console"),
+    (f"systemd-run --quiet --wait --pipe --pty {CONFIRM}", "neither an ssh connection nor a console"),
+    (f"ssh localhost {CONFIRM}", "comes from the host itself"),
+    (f"ssh {machines.ADDRESS} {CONFIRM}", "comes from the host itself"),
+    (f"ssh -6 ::1 {CONFIRM}", "comes from the host itself"),
+    (f"systemctl stop infrad; {CONFIRM} --local", "older than the rules"),
+])
+def test_what_proves_nothing_confirms_nothing(machine, old, how, why):
+    before = machine.confirmed()
+    said = old(how)
+    assert said.returncode != 0 and why in said.stdout, said.stdout
+    assert machine.confirmed() == before and machine.waits()
+
+
+@pytest.mark.parametrize("how", [CONFIRM, "systemctl stop infrad; infractl firewall confirm --local", f"systemd-run --quiet --scope {CONFIRM}"])
+def test_new_connection_confirms(machine, old, how):
+    number = machine.state_file("pending")["number"]
+    said = machine.ssh(how)
+    assert said.returncode == 0, said.stdout
+    assert machine.confirmed() == number and not machine.waits() and not reached(CLOSED)
+
+
+def test_operator_who_is_not_root_confirms(machine, old):
+    machine.run("getent group infra || groupadd -r infra; id mario || useradd -m -G infra mario; cp -r /root/.ssh /home/mario; chown -R mario: /home/mario")
+    number = machine.state_file("pending")["number"]
+    said = machine.ssh(CONFIRM, "-l", "mario")
+    assert said.returncode == 0, said.stdout
+    assert machine.confirmed() == number and not machine.waits()
+
+
+def found_by(machine):
+    """What the doctor blames on whom, with how bad it is at worst."""
+    worst = {}
+    for f in json.loads(machine.firewall("doctor", "--json", check=False).stdout)["findings"]:
+        if f["subject"].startswith("table"):
+            worst[f["by"]] = max(worst.get(f["by"], ""), f["severity"], key=["", "note", "warning", "error"].index)
+    return worst
+
+
+FAIL2BAN = """[DEFAULT]
+banaction = nftables-multiport
+[sshd]
+enabled = true
+backend = polling
+logpath = /var/log/auth.log
+"""
+
+
+@pytest.mark.parametrize("begin, end, expected", [
+    ("ufw --force enable", "ufw --force disable", {"ufw": "error"}),
+    ("systemctl enable --now firewalld && firewall-cmd --zone=public --add-masquerade && firewall-cmd --zone=drop --change-interface=eth0",
+     "systemctl disable --now firewalld", {"firewalld": "warning"}),
+    ("touch /var/log/auth.log; systemctl start fail2ban; until fail2ban-client set sshd banip 203.0.113.99; do sleep 0.1; done",
+     "systemctl stop fail2ban", {"fail2ban": "warning"}),
+], ids=["ufw", "firewalld", "fail2ban"])
+def test_doctor_knows_the_real_ones(machine, begin, end, expected):
+    """And ours is not touched by them."""
+    machine.write("/etc/fail2ban/jail.local", FAIL2BAN)
+    assert found_by(machine) == {}
+    machine.run(begin)
+    try:
+        wait(lambda: found_by(machine) == expected, 5, f"{found_by(machine)} is not {expected}")
+        assert not machine.status()["drifted"]
+    finally:
+        machine.run(f"{end}; for f in ip ip6; do nft delete table $f filter; done", check=False)
