@@ -52,7 +52,8 @@ int generations_open(const char *state_dir, infra_error **reterr)
 
 int generations_lock(int dir, int64_t patience_ms, infra_error **reterr)
 {
-        _cleanup_close_ int fd = openat(dir, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+        /* Whoever may open it may keep it. */
+        _cleanup_close_ int fd = openat(dir, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
         int64_t end = clock_boottime_ms() + patience_ms;
 
         if (fd < 0)
