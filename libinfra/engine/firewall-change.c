@@ -232,6 +232,14 @@ static int check_free(int dir, infra_error **reterr)
                                p.number);
 }
 
+int firewall_change_check_free(const char *state_dir, infra_error **reterr)
+{
+        _cleanup_place_ struct place p = { -1, -1 };
+        int r = place_open(state_dir, LOCK_PATIENCE_MS, &p, reterr);
+
+        return r < 0 ? r : check_free(p.dir, reterr);
+}
+
 int firewall_change_load(const char *state_dir, const struct firewall_change *c, unsigned *ret_number, infra_error **reterr)
 {
         _cleanup_firewall_generation_ struct firewall_generation g = {};

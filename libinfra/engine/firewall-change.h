@@ -22,6 +22,8 @@ struct firewall_change {
 };
 /* -EBUSY while another one waits for its confirmation. On an error the kernel has what it had. */
 int firewall_change_load(const char *state_dir, const struct firewall_change *change, unsigned *ret_number, infra_error **reterr);
+/* -EBUSY while a change waits. What the kernel has then is not what it will have. */
+int firewall_change_check_free(const char *state_dir, infra_error **reterr);
 /* What the host falls back to, as the estate wants it: before each load. */
 int firewall_change_rescue(const char *state_dir, const infra_estate *e, infra_error **reterr);
 /* @pid: who confirms; see session.h. -ENOENT when nothing waits, -ETIME when it is too late. */

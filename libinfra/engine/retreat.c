@@ -4,8 +4,11 @@
 
 #include <errno.h>
 
+#include "base/clock.h"
 #include "firewall/firewall.h"
 #include "firewall/rescue.h"
+
+enum { TRIES = 3, RETRY_MS = 200 };
 
 int retreat_load(const struct ruleset *ruleset, infra_error **reterr)
 {
@@ -15,6 +18,17 @@ int retreat_load(const struct ruleset *ruleset, infra_error **reterr)
         if (r < 0)
                 return r;
         return ruleset ? firewall_load(f, ruleset, reterr) : firewall_unload(f, reterr);
+}
+
+/* A moment's trouble (no memory, somebody else's change) is no reason for less than what is wanted. */
+static int load_patiently(const struct ruleset *ruleset, infra_error **reterr)
+{
+        for (int i = 1; i < TRIES; i++) {
+                if (retreat_load(ruleset, NULL) >= 0)
+                        return 0;
+                clock_sleep_ms(RETRY_MS);
+        }
+        return retreat_load(ruleset, reterr);
 }
 
 int retreat_load_best(int dir, unsigned number, struct str *notes, infra_error **reterr)
@@ -31,7 +45,7 @@ int retreat_load_best(int dir, unsigned number, struct str *notes, infra_error *
                 else
                         r = rescue_compile(NULL, &g.ruleset, &error);
                 if (r >= 0)
-                        r = retreat_load(g.ruleset, &error);
+                        r = load_patiently(g.ruleset, &error);
                 if (r >= 0)
                         return kind;
                 str_add(notes, "%s%s", notes->length ? "; " : "", error ? infra_error_message(error) : strerror(-r));

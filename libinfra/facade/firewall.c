@@ -50,6 +50,8 @@ static int apply(const struct wish *w, struct firewall_change *c, infra_error **
         int r = firewall_compile(w->estate, &wanted, reterr);
 
         if (r >= 0)
+                r = firewall_change_check_free(w->manager->state, reterr);
+        if (r >= 0)
                 r = check_shown(wanted, w->change->shown, reterr);
         if (r >= 0)
                 r = firewall_change_rescue(w->manager->state, w->estate, reterr);

@@ -414,6 +414,45 @@ def test_one_change_at_a_time(waiting):
     assert result.returncode == 4 and "waits to be confirmed" in result.stdout
 
 
+@pytest.mark.parametrize("local", [True, False])
+def test_what_waits_is_not_nothing_to_do(good, local):
+    """The kernel has what the policy says, but not for long."""
+    if not local:
+        good.start_daemon()
+    good.close()
+    good.run("apply", "--confirm", "3s", "--yes", local=local)
+    result = good.run("apply", "--yes", check=False, local=local)
+    assert result.returncode == 4 and "waits to be confirmed" in result.stdout, result.stdout
+
+
+def test_one_of_many_at_once(good):
+    good.start_daemon()
+    good.close()
+    many = [subprocess.Popen([TOOL, "firewall", "apply", "--confirm", "3s", "--yes"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT, text=True, env=good.environment()) for _ in range(8)]
+    ends = [(m.communicate(timeout=20)[0], m.returncode) for m in many]
+    assert sorted(code for _, code in ends) == [0] + [4] * 7, ends
+    wait(lambda: not (good.state / "firewall" / "pending").exists())
+    assert_went_back(good)
+
+
+def test_others_may_flush_what_waits(waiting):
+    """What goes back is whole."""
+    infrahost.run("nft", "flush", "ruleset")
+    wait(lambda: not (waiting.state / "firewall" / "pending").exists(), 4)
+    assert_went_back(waiting)
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGSTOP])
+def test_signals_do_not_hold_the_dead_man_up(waiting, how):
+    """Stopped, it is as good as dead a while after its deadline, for whoever looks."""
+    os.kill(waiting.guard(), how)
+    time.sleep(0.2)
+    assert (waiting.state / "firewall" / "pending").exists() and not reached(CLOSED)
+    wait(lambda: waiting.json("status")["pending"] is None, 20)
+    assert_went_back(waiting)
+
+
 def test_apply_of_what_is_there_and_of_nonsense(good):
     assert "Nothing to do" in good.run("apply", "--yes").stdout
     for wrong in ("abc", "1ms", "2h"):
