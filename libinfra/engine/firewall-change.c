@@ -68,8 +68,10 @@ static int settle(int dir, infra_error **reterr)
                 r = retreat(dir, &p, false, "what waited could not be read", reterr);
                 return r < 0 ? r : 1;
         }
-        if (pending_is_confirmed(dir, &p))
+        if (pending_is_confirmed(dir, &p)) {
+                rescue_adopt(dir, p.number);
                 return pending_remove(dir, reterr);
+        }
         same = is_same_boot(&p);
         late = clock_boottime_ms() - p.deadline_ms;
         if (same && (late < 0 || (late < GUARD_PATIENCE_MS && process_alive(p.guard, p.guard_identity))))
@@ -121,7 +123,7 @@ static int keep_found(int dir, uint32_t uid, unsigned *ret, infra_error **reterr
                                 element_done(&s->elements[--s->n_elements]);
                 }
         if (r >= 0 && have)
-                r = generation_store(dir, have, "", "found", uid, ret, reterr);
+                r = generation_store(dir, have, NULL, "", "found", uid, ret, reterr);
         if (r >= 0 && have)
                 r = confirmed_write(dir, *ret, reterr);
         ruleset_free(have);
@@ -149,6 +151,28 @@ static bool same_ruleset(const struct ruleset *a, const struct ruleset *b)
         return x && y && json_equal(x, y);
 }
 
+static int write_rescue(int dir, const infra_estate *e, infra_error **reterr)
+{
+        struct ruleset *rescue = NULL;
+        int r = rescue_compile(e, &rescue, reterr);
+
+        if (r >= 0)
+                r = rescue_write(dir, rescue, reterr);
+        ruleset_free(rescue);
+        return r;
+}
+
+static int store_new(int dir, const struct firewall_change *c, unsigned *ret, infra_error **reterr)
+{
+        struct ruleset *rescue = NULL;
+        int r = c->estate ? rescue_compile(c->estate, &rescue, reterr) : 0;
+
+        if (r >= 0)
+                r = generation_store(dir, c->wanted, rescue, c->policy, c->origin, c->uid, ret, reterr);
+        ruleset_free(rescue);
+        return r;
+}
+
 /* Under its number, new unless it is the confirmed one again and no one is to choose between them. */
 static int store(int dir, const struct firewall_change *c, unsigned confirmed, unsigned *ret, infra_error **reterr)
 {
@@ -160,9 +184,19 @@ static int store(int dir, const struct firewall_change *c, unsigned confirmed, u
         }
         if (c->confirm_ms == 0 && confirmed && generation_read(dir, confirmed, &g, NULL) >= 0 && same_ruleset(g.ruleset, c->wanted)) {
                 *ret = confirmed;
-                return 0;
+                return c->estate ? write_rescue(dir, c->estate, reterr) : 0;
         }
-        return generation_store(dir, c->wanted, c->policy, c->origin, c->uid, ret, reterr);
+        return store_new(dir, c, ret, reterr);
+}
+
+/* Once it cannot go back any more: a policy that nobody confirmed says nothing about rescue either. */
+static int keep(int dir, unsigned number, infra_error **reterr)
+{
+        int r = confirmed_write(dir, number, reterr);
+
+        if (r >= 0)
+                rescue_adopt(dir, number);
+        return r;
 }
 
 static int load_for_good(int dir, unsigned number, const struct ruleset *r, infra_error **reterr)
@@ -170,7 +204,7 @@ static int load_for_good(int dir, unsigned number, const struct ruleset *r, infr
         int x = retreat_load(r, reterr);
 
         if (x >= 0)
-                x = confirmed_write(dir, number, reterr);
+                x = keep(dir, number, reterr);
         if (x >= 0)
                 outcome_write(dir, number, "kept", "it was loaded for good");
         return x;
@@ -274,13 +308,8 @@ int firewall_change_load(const char *state_dir, const struct firewall_change *c,
 int firewall_change_rescue(const char *state_dir, const infra_estate *e, infra_error **reterr)
 {
         _cleanup_close_ int dir = generations_open(state_dir, reterr);
-        struct ruleset *rescue = NULL;
-        int r = dir < 0 ? dir : rescue_compile(e, &rescue, reterr);
 
-        if (r >= 0)
-                r = rescue_write(dir, rescue, reterr);
-        ruleset_free(rescue);
-        return r;
+        return dir < 0 ? dir : write_rescue(dir, e, reterr);
 }
 
 /* What waits, once what is overdue has gone back. */
@@ -326,6 +355,8 @@ int firewall_change_confirm(const char *state_dir, pid_t pid, infra_error **rete
                 r = confirmed_write(p.dir, w.number, reterr);
         if (r >= 0)
                 r = check_not_gone(p.dir, &w, reterr);
+        if (r >= 0)
+                rescue_adopt(p.dir, w.number);
         if (r >= 0)
                 r = pending_remove(p.dir, reterr);
         if (r >= 0)

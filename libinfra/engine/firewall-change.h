@@ -14,6 +14,7 @@ enum { CONFIRM_MIN_MS = 1000, CONFIRM_MAX_MS = 3600 * 1000 };
 
 struct firewall_change {
         const struct ruleset *wanted; /* NULL: generation `number` */
+        const infra_estate *estate;   /* of @wanted: what the host falls back to */
         unsigned number;
         const char *policy; /* digest */
         const char *origin;
@@ -24,7 +25,7 @@ struct firewall_change {
 int firewall_change_load(const char *state_dir, const struct firewall_change *change, unsigned *ret_number, infra_error **reterr);
 /* -EBUSY while a change waits. What the kernel has then is not what it will have. */
 int firewall_change_check_free(const char *state_dir, infra_error **reterr);
-/* What the host falls back to, as the estate wants it: before each load. */
+/* What the host falls back to, as the estate wants it, whose ruleset is the confirmed one already. */
 int firewall_change_rescue(const char *state_dir, const infra_estate *e, infra_error **reterr);
 /* @pid: who confirms; see session.h. -ENOENT when nothing waits, -ETIME when it is too late. */
 int firewall_change_confirm(const char *state_dir, pid_t pid, infra_error **reterr);

@@ -53,9 +53,11 @@ static int apply(const struct wish *w, struct firewall_change *c, infra_error **
                 r = firewall_change_check_free(w->manager->state, reterr);
         if (r >= 0)
                 r = check_shown(wanted, w->change->shown, reterr);
-        if (r >= 0)
-                r = firewall_change_rescue(w->manager->state, w->estate, reterr);
+        /* What the host falls back to may be all that is new. */
+        if (r == -EALREADY)
+                firewall_change_rescue(w->manager->state, w->estate, NULL);
         c->wanted = wanted;
+        c->estate = w->estate;
         c->policy = w->estate->digest;
         c->origin = "apply";
         if (r >= 0)

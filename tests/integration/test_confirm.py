@@ -537,6 +537,34 @@ def test_rescue_is_for_the_zones_of_the_policy(good):
     assert "203.0.113.12" in ruleset()
 
 
+def rescued(fw):
+    reboot(fw)
+    (fw.state / "firewall" / "confirmed").unlink()
+    assert boot(fw).returncode == 11
+
+
+def test_rescue_of_what_nobody_confirmed_is_no_way_in(good):
+    """A policy that goes back must not leave its mistake where it would hurt most."""
+    (good.policy / "firewall.yaml").write_text("rescue: [monitor]\n")
+    good.close()
+    good.run("apply", "--confirm", "1s", "--yes")
+    wait(lambda: not (good.state / "firewall" / "pending").exists(), 4)
+    rescued(good)
+    assert reached(22)
+
+
+@pytest.mark.parametrize("how", ["confirm", "for good", "nothing else"])
+def test_rescue_of_what_was_confirmed_is(good, how):
+    (good.policy / "firewall.yaml").write_text("rescue: [monitor]\n")
+    if how != "nothing else":
+        good.close()
+    good.run("apply", "--confirm", "5s" if how == "confirm" else "0", "--yes")
+    if how == "confirm":
+        assert in_new_session(good, "confirm").returncode == 0
+    rescued(good)
+    assert not reached(22) and "203.0.113.12" in ruleset()
+
+
 def test_ruleset_that_the_kernel_refuses_changes_nothing(good):
     before = ruleset()
     path = good.state / "firewall" / "000001.json"
