@@ -42,7 +42,7 @@ int firewall_change_settle(const char *state_dir, char **ret_text, infra_error *
  */
 int firewall_change_boot(const char *state_dir, char **ret_text, infra_error **reterr);
 
-/* {"confirmed","active","loaded","drifted","drifted_by" (""),"drift","pending","last"}, see infra_manager_firewall_state(). */
+/* {"confirmed","active","loaded","rescued","drifted","drifted_by" (""),"drift","pending","last"}, see infra_manager_firewall_state(). */
 int firewall_state(const char *state_dir, json_t **ret, infra_error **reterr);
 /* {"generations":[...]} */
 int firewall_state_generations(const char *state_dir, json_t **ret, infra_error **reterr);

@@ -50,13 +50,15 @@ iface eth0 inet static
 
 
 def root_tar():
-    """Made once a day."""
+    """Made once a day, in memory."""
     path = CACHE / "machine.tar"
     if not path.exists() or path.stat().st_mtime < time.time() - DAY:
         infrahost.run("mmdebstrap", "--format=tar", "--variant=minbase", f"--include={','.join(PACKAGES)}",
-                      '--aptopt=Acquire::http::Proxy "http://127.0.0.1:3142"',
+                      '--aptopt=Acquire::http::Proxy "http://127.0.0.1:3142"', "--dpkgopt=force-unsafe-io",
+                      "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/doc/*",
+                      "--dpkgopt=path-exclude=/usr/share/locale/*",
                       '--customize-hook=rm -f "$1"/etc/apt/apt.conf.d/99mmdebstrap', "bookworm", f"{path}.new",
-                      env=dict(os.environ, DEBIAN_FRONTEND="noninteractive", LC_ALL="C.UTF-8"))
+                      env=dict(os.environ, DEBIAN_FRONTEND="noninteractive", LC_ALL="C.UTF-8", TMPDIR="/mnt"))
         os.rename(f"{path}.new", path)
     return path
 

@@ -173,6 +173,12 @@ def assert_rescued(machine, builtin):
     for source in (OPERATOR, STRANGER):
         assert not reached(KEPT, source) and not reached(CLOSED, source)
     assert "policy drop" in machine.ruleset()
+    assert machine.status()["rescued"]
+    said = machine.firewall("status").stdout
+    assert "The RESCUE ruleset is loaded, " + ("since no generation" if builtin else "not generation") in said and "Somebody else" not in said, said
+    assert "the RESCUE ruleset is loaded" in machine.run("infractl status").stdout
+    if not builtin:
+        wait(lambda: "the rescue ruleset is loaded, not generation" in machine.journal("infrad"))
 
 
 @pytest.mark.parametrize("how", ["damaged", "removed", "all removed"])
