@@ -14,6 +14,7 @@
 #include "engine/session.h"
 #include "firewall/codec.h"
 #include "firewall/firewall.h"
+#include "firewall/moment.h"
 #include "firewall/rescue.h"
 
 enum {
@@ -122,6 +123,8 @@ static int keep_found(int dir, uint32_t uid, unsigned *ret, infra_error **reterr
                         while ((s->runtime || s->dynamic) && s->n_elements > 0)
                                 element_done(&s->elements[--s->n_elements]);
                 }
+        if (r >= 0 && have && moment_forget(have) < 0)
+                r = infra_error_oom(reterr);
         if (r >= 0 && have)
                 r = generation_store(dir, have, NULL, "", "found", uid, ret, reterr);
         if (r >= 0 && have)

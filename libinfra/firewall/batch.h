@@ -50,6 +50,9 @@ void batch_add_table(struct batch *b, const struct table *t);
 void batch_add_chain(struct batch *b, int family, const struct chain *c);
 void batch_add_set(struct batch *b, int family, const struct set *s, uint32_t id);
 void batch_add_rules(struct batch *b, int family, const struct chain *c);
+/* Rules before those the chain has, in their order; one rule out of it. */
+void batch_insert_rules(struct batch *b, int family, const struct chain *c);
+void batch_delete_rule(struct batch *b, int family, const char *chain, uint64_t handle);
 void batch_delete_table(struct batch *b, int family);
 /* Elements of @s into or out of the kernel's set of that name. */
 void batch_elements(struct batch *b, int family, const struct set *s, bool add);

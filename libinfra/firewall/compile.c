@@ -3,9 +3,9 @@
 /*
  * From an estate to the ruleset it wants. Pure: the same estate gives the same bytes.
  *
- * The fence stands before "established": a closed fence must also cut the flows that clients have open, or a
- * mail could still be handed over while the container is being changed. It costs each packet two lookups in
- * sets that are nearly always empty.
+ * The first rule is "established". Closed fences stand before it, since they must also cut the flows that clients have
+ * open, or a mail could still be handed over while the container is being changed; but the rules that lead to them are
+ * only there while somebody is fenced (fence.h), and not compiled.
  */
 
 #include <errno.h>
@@ -93,12 +93,17 @@ static struct match *match_answer(struct rule *r)
         return match_value(r, FIELD_CT_DIRECTION, &reply, 1) ? match_state(r, STATE_ESTABLISHED | STATE_RELATED) : NULL;
 }
 
-static int add_state_rules(struct chain *c)
+/* First in its chain; only an echo's rate stands before it, since who asks once and is answered is established. */
+static int add_established(struct table *t, struct chain *c, const infra_estate *e)
 {
-        if (!match_state(chain_add_rule(c, VERDICT_ACCEPT, NULL), STATE_ESTABLISHED | STATE_RELATED) ||
-            !match_state(chain_add_rule(c, VERDICT_DROP, NULL), STATE_INVALID))
+        if (limit_add_icmp(t, c, e) < 0 || !match_state(chain_add_rule(c, VERDICT_ACCEPT, NULL), STATE_ESTABLISHED | STATE_RELATED))
                 return -ENOMEM;
         return 0;
+}
+
+static int add_invalid(struct chain *c)
+{
+        return match_state(chain_add_rule(c, VERDICT_DROP, NULL), STATE_INVALID) ? 0 : -ENOMEM;
 }
 
 int compile_bytes(struct table *t, const char *name, enum field f, const uint8_t *values, size_t n)
@@ -152,19 +157,6 @@ static int add_fence_sets(struct table *t)
         return 0;
 }
 
-int compile_fence_jumps(struct table *t, struct chain *c, const enum field *address, const char *to)
-{
-        static const char *const names[] = { "fenced4", "fenced6" };
-
-        for (size_t i = 0; i < ELEMENTS(names); i++) {
-                struct rule *r = chain_add_rule(c, VERDICT_JUMP, to);
-
-                if (!r || rule_of_family(t, r, families[i]) < 0 || !match_set(r, names[i], &address[i], 1))
-                        return -ENOMEM;
-        }
-        return 0;
-}
-
 /* What a fenced container may reach, seen from it (@out) or from the other end. Stateless in the bridge table. */
 static int add_lifelines(struct table *t, struct chain *c, bool out)
 {
@@ -192,21 +184,23 @@ static int add_lifelines(struct table *t, struct chain *c, bool out)
         return chain_add_rule(c, VERDICT_DROP, NULL) ? 0 : -ENOMEM;
 }
 
-static int add_fence_chains(struct table *t)
+static int add_fence_chains(struct table *t, const infra_estate *e)
 {
         static const enum field any[] = { FIELD_L4PROTO, FIELD_DPORT };
         struct chain *c = table_add_chain(t, "fence_in", NULL, 0, 0, false);
+        bool bridge = t->family == NFPROTO_BRIDGE;
 
-        if (!c || (t->family == NFPROTO_BRIDGE && bridge_add_opening_drop(c) < 0) || add_lifelines(t, c, false) < 0)
+        /* Who is on the bridge must find its neighbours. */
+        if (!c || (bridge && (compile_icmp(t, c) < 0 || bridge_add_opening_drop(c) < 0)) || add_lifelines(t, c, false) < 0)
                 return -ENOMEM;
         c = table_add_chain(t, "fence_out", NULL, 0, 0, false);
-        if (!c || add_lifelines(t, c, true) < 0)
+        if (!c || (bridge && compile_icmp(t, c) < 0) || add_lifelines(t, c, true) < 0)
                 return -ENOMEM;
-        if (t->family == NFPROTO_BRIDGE)
+        if (bridge)
                 return 0;
         /* To the host: answers to its probes, and package proxy and resolver where the host is that. */
         c = table_add_chain(t, "fence_host", NULL, 0, 0, false);
-        if (!c || !match_answer(chain_add_rule(c, VERDICT_ACCEPT, NULL)))
+        if (!c || (!e->filter.only_rules && compile_icmp(t, c) < 0) || !match_answer(chain_add_rule(c, VERDICT_ACCEPT, NULL)))
                 return -ENOMEM;
         if (table_set(t, "lifeline_host") && !match_set(chain_add_rule(c, VERDICT_ACCEPT, NULL), "lifeline_host", any, ELEMENTS(any)))
                 return -ENOMEM;
@@ -226,11 +220,10 @@ static int add_input(struct table *t, const infra_estate *e, infra_diags *diags)
         struct chain *c = table_add_chain(t, "input", "filter", NF_INET_LOCAL_IN, 0, true);
         bool only = e->filter.only_rules;
 
-        if (!c || (!only && (!match_interface(chain_add_rule(c, VERDICT_ACCEPT, NULL), FIELD_IIFNAME, "lo") ||
-                             limit_add_icmp(t, c, e) < 0 || compile_icmp(t, c) < 0)))
+        if (!c || (!only && (add_established(t, c, e) < 0 || !match_interface(chain_add_rule(c, VERDICT_ACCEPT, NULL), FIELD_IIFNAME, "lo") ||
+                             compile_icmp(t, c) < 0 || add_invalid(c) < 0)))
                 return -ENOMEM;
-        if (compile_fence_jumps(t, c, saddr, "fence_host") < 0 || (!only && add_state_rules(c) < 0) ||
-            rules_add(t, c, e, RULE_INPUT, diags) < 0 || limit_add_services(t, c, e, true) < 0 || opening_rules(t, c, &shape_host) < 0 ||
+        if (rules_add(t, c, e, RULE_INPUT, diags) < 0 || limit_add_services(t, c, e, true) < 0 || opening_rules(t, c, &shape_host) < 0 ||
             rules_add(t, c, e, RULE_INPUT_LAST, diags) < 0)
                 return -ENOMEM;
         return limit_add_dropped(c, e);
@@ -241,9 +234,8 @@ static int add_forward(struct table *t, const infra_estate *e, infra_diags *diag
         struct chain *c = table_add_chain(t, "forward", "filter", NF_INET_FORWARD, 0, true);
         bool only = e->filter.only_rules;
 
-        if (!c || compile_fence_jumps(t, c, daddr, "fence_in") < 0 || compile_fence_jumps(t, c, saddr, "fence_out") < 0 ||
-            (!only && add_state_rules(c) < 0) || rules_add(t, c, e, RULE_FORWARD, diags) < 0 ||
-            (!only && (limit_add_icmp(t, c, e) < 0 || compile_icmp(t, c) < 0)) || limit_add_services(t, c, e, false) < 0 ||
+        if (!c || (!only && (add_established(t, c, e) < 0 || add_invalid(c) < 0)) || rules_add(t, c, e, RULE_FORWARD, diags) < 0 ||
+            (!only && compile_icmp(t, c) < 0) || limit_add_services(t, c, e, false) < 0 ||
             opening_rules(t, c, &shape_services) < 0 || opening_rules(t, c, &shape_connects) < 0 ||
             rules_add(t, c, e, RULE_FORWARD_LAST, diags) < 0)
                 return -ENOMEM;
@@ -332,7 +324,7 @@ static int compile_inet(const infra_estate *e, struct table *t, infra_diags *dia
         struct chain *raw;
 
         if (add_fence_sets(t) < 0 || rules_add_sets(t, e) < 0 || add_icmp_sets(t) < 0 || lifeline_add(t, e) < 0 ||
-            add_openings(t, e) < 0 || nat_add_maps(t, e) < 0 || add_fence_chains(t) < 0 || rules_add_chains(t, e, diags) < 0 ||
+            add_openings(t, e) < 0 || nat_add_maps(t, e) < 0 || add_fence_chains(t, e) < 0 || rules_add_chains(t, e, diags) < 0 ||
             guard_add(t, e) < 0)
                 return -ENOMEM;
         raw = table_chain(t, "raw_prerouting");
@@ -345,7 +337,7 @@ static int compile_inet(const infra_estate *e, struct table *t, infra_diags *dia
 static int compile_bridge(const infra_estate *e, struct table *t)
 {
         if (add_fence_sets(t) < 0 || add_icmp_sets(t) < 0 || lifeline_add(t, e) < 0 || add_openings(t, e) < 0 ||
-            add_fence_chains(t) < 0 || bridge_add_chains(t, e) < 0)
+            add_fence_chains(t, e) < 0 || bridge_add_chains(t, e) < 0)
                 return -ENOMEM;
         return guard_add_bridge(t, e);
 }

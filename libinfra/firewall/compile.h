@@ -13,9 +13,8 @@ struct match *match_network(struct rule *r, enum field f, const struct address *
 struct match *match_set(struct rule *r, const char *set, const enum field *fields, size_t n);
 struct match *match_state(struct rule *r, uint32_t bits);
 
-/* ICMP that must pass; to chain @to what comes from or goes to a container whose fence is closed. */
+/* ICMP that must pass. */
 int compile_icmp(struct table *t, struct chain *c);
-int compile_fence_jumps(struct table *t, struct chain *c, const enum field *address, const char *to);
 
 /* A set of single bytes: types of ICMP. */
 int compile_bytes(struct table *t, const char *name, enum field f, const uint8_t *values, size_t n);

@@ -281,6 +281,52 @@ int kernel_read_elements(struct firewall *f, int family, struct set *s, infra_er
         return d.oom || set_sort(s) < 0 ? infra_error_oom(reterr) : 0;
 }
 
+struct rules_reading {
+        struct chain *chain;
+        uint64_t *handles;
+        size_t n_handles;
+        bool oom;
+};
+
+static int on_chain_rule(const struct nlmsghdr *m, void *userdata)
+{
+        struct nftnl_rule *n = nftnl_rule_alloc();
+        struct rules_reading *d = userdata;
+
+        if (n && nftnl_rule_nlmsg_parse(m, n) == 0 && streq(nftnl_rule_get_str(n, NFTNL_RULE_TABLE), RULESET_TABLE) &&
+            streq(nftnl_rule_get_str(n, NFTNL_RULE_CHAIN), d->chain->name)) {
+                uint64_t *handle = ARRAY_ADD(d->handles, d->n_handles);
+
+                if (handle)
+                        *handle = nftnl_rule_get_u64(n, NFTNL_RULE_HANDLE);
+                d->oom = d->oom || !handle || decode_rule(n, d->chain) < 0;
+        }
+        if (n)
+                nftnl_rule_free(n);
+        return MNL_CB_OK;
+}
+
+static void fill_rule_dump(struct nlmsghdr *m, const void *userdata)
+{
+        const struct chain *c = userdata;
+
+        mnl_attr_put_strz(m, NFTA_RULE_TABLE, RULESET_TABLE);
+        mnl_attr_put_strz(m, NFTA_RULE_CHAIN, c->name);
+}
+
+int kernel_read_rules(struct firewall *f, int family, struct chain *c, uint64_t **ret_handles, infra_error **reterr)
+{
+        struct rules_reading d = { .chain = c };
+        int r = kernel_ask(f, NFT_MSG_GETRULE, (uint16_t)family, NLM_F_DUMP, fill_rule_dump, c, on_chain_rule, &d);
+
+        if (r >= 0 && !d.oom) {
+                *ret_handles = d.handles;
+                return 0;
+        }
+        free(d.handles);
+        return r < 0 ? infra_error_set(reterr, r, "cannot read chain %s: %s", c->name, strerror(-r)) : infra_error_oom(reterr);
+}
+
 static void add_unknown(struct reading *d, const char *what, const char *name)
 {
         _cleanup_free_ char *text = path_join("%s %s", what, name);

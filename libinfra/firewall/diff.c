@@ -12,6 +12,7 @@
 
 #include "base/str.h"
 #include "firewall/firewall.h"
+#include "firewall/moment.h"
 
 static void add_lines(struct str *s, char sign, const char *where, const char *name, const char *text, const char *comment)
 {
@@ -76,31 +77,52 @@ static void diff_sets(struct str *s, const struct table *have, const struct tabl
         }
 }
 
-static void texts_of(const struct chain *c, struct strlist *ret)
+static void texts_of(const struct chain *c, size_t first, struct strlist *ret)
 {
-        for (size_t i = 0; c && i < c->n_rules; i++) {
+        for (size_t i = first; c && i < c->n_rules; i++) {
                 _cleanup_free_ char *text = rule_text(&c->rules[i]);
 
                 strlist_add(ret, text ? text : "?");
         }
 }
 
-/* What is left between the common beginning and the common end. */
-static void diff_chain(struct str *s, const struct chain *have, const struct chain *want, const char *name)
+/*
+ * Closed fences and bans are no difference, on whichever side the kernel's ruleset is. That nothing looks for them, because
+ * the rules are gone, is one.
+ */
+static size_t diff_moment(struct str *s, char sign, const struct table *t, const struct chain *c)
 {
+        int standing = moment_standing(t->family, c);
+        struct chain rules = {};
+
+        if (standing == 0 && moment_wanted(t, c->name) && moment_rules(t->family, c->name, &rules) >= 0) {
+                for (size_t i = 0; i < rules.n_rules; i++) {
+                        _cleanup_free_ char *text = rule_text(&rules.rules[i]);
+
+                        add_lines(s, sign, "chain", c->name, text ? text : "?", "of the moment");
+                }
+        }
+        chain_done(&rules);
+        return standing > 0 ? (size_t)standing : 0;
+}
+
+/* What is left between the common beginning, behind rules of the moment, and the common end. */
+static void diff_chain(struct str *s, const struct table *of_have, const struct chain *have, const struct table *of_want, const struct chain *want)
+{
+        size_t skip_have = diff_moment(s, '+', of_have, have), skip_want = diff_moment(s, '-', of_want, want);
         _cleanup_strlist_ struct strlist a = {}, b = {};
         size_t first = 0, last = 0;
 
-        texts_of(have, &a);
-        texts_of(want, &b);
+        texts_of(have, skip_have, &a);
+        texts_of(want, skip_want, &b);
         while (first < a.n && first < b.n && streq(a.items[first], b.items[first]))
                 first++;
         while (last < a.n - first && last < b.n - first && streq(a.items[a.n - 1 - last], b.items[b.n - 1 - last]))
                 last++;
         for (size_t i = first; i < a.n - last; i++)
-                add_lines(s, '-', "chain", name, a.items[i], have->rules[i].comment);
+                add_lines(s, '-', "chain", have->name, a.items[i], have->rules[skip_have + i].comment);
         for (size_t i = first; i < b.n - last; i++)
-                add_lines(s, '+', "chain", name, b.items[i], want->rules[i].comment);
+                add_lines(s, '+', "chain", want->name, b.items[i], want->rules[skip_want + i].comment);
 }
 
 static void diff_chains(struct str *s, const struct table *have, const struct table *want)
@@ -109,7 +131,7 @@ static void diff_chains(struct str *s, const struct table *have, const struct ta
                 const struct chain *c = &have->chains[i], *other = want ? table_chain(want, c->name) : NULL;
 
                 if (other && chain_same_hook(c, other))
-                        diff_chain(s, c, other, c->name);
+                        diff_chain(s, have, c, want, other);
                 else
                         add_whole(s, '-', c->drops ? "chain, policy drop," : "chain", c->name, c->n_rules, "rules");
         }

@@ -2,6 +2,7 @@
 
 /* Tables, chains, sets and their elements as netlink messages of a batch. A rule's expressions: encode-match.c. */
 
+#include <endian.h>
 #include <errno.h>
 #include <libnftnl/chain.h>
 #include <libnftnl/expr.h>
@@ -46,7 +47,7 @@ static bool fill_rule(struct nftnl_rule *r, const struct rule *from)
         return encode_expressions(r, from);
 }
 
-static void batch_rule(struct batch *b, int family, const struct chain *c, const struct rule *from)
+static void batch_rule(struct batch *b, int family, const struct chain *c, const struct rule *from, uint16_t where)
 {
         struct message_origin origin = { .what = "a rule of chain", .name = c->name, .span = from->comment ? &from->span : NULL };
         struct nftnl_rule *r = nftnl_rule_alloc();
@@ -60,7 +61,7 @@ static void batch_rule(struct batch *b, int family, const struct chain *c, const
         if (!r || !fill_rule(r, from)) {
                 b->failed = true;
         } else {
-                m = batch_open(b, NFT_MSG_NEWRULE, (uint16_t)family, NLM_F_CREATE | NLM_F_APPEND, &origin);
+                m = batch_open(b, NFT_MSG_NEWRULE, (uint16_t)family, NLM_F_CREATE | where, &origin);
                 if (m) {
                         nftnl_rule_nlmsg_build_payload(m, r);
                         batch_close(b, m);
@@ -291,5 +292,25 @@ void batch_add_table(struct batch *b, const struct table *t)
 void batch_add_rules(struct batch *b, int family, const struct chain *c)
 {
         for (size_t i = 0; i < c->n_rules; i++)
-                batch_rule(b, family, c, &c->rules[i]);
+                batch_rule(b, family, c, &c->rules[i], NLM_F_APPEND);
+}
+
+void batch_insert_rules(struct batch *b, int family, const struct chain *c)
+{
+        /* Each goes before all that are there. */
+        for (size_t i = c->n_rules; i-- > 0;)
+                batch_rule(b, family, c, &c->rules[i], 0);
+}
+
+void batch_delete_rule(struct batch *b, int family, const char *chain, uint64_t handle)
+{
+        struct message_origin origin = { .what = "the end of a rule of chain", .name = chain };
+        struct nlmsghdr *m = batch_open(b, NFT_MSG_DELRULE, (uint16_t)family, 0, &origin);
+
+        if (!m)
+                return;
+        mnl_attr_put_strz(m, NFTA_RULE_TABLE, RULESET_TABLE);
+        mnl_attr_put_strz(m, NFTA_RULE_CHAIN, chain);
+        mnl_attr_put_u64(m, NFTA_RULE_HANDLE, htobe64(handle));
+        batch_close(b, m);
 }

@@ -20,21 +20,26 @@
 #include "firewall/compile.h"
 #include "firewall/opening.h"
 
-static const int families[] = { AF_INET, AF_INET6 };
 static const enum field saddr[] = { FIELD_IP_SADDR, FIELD_IP6_SADDR };
 static const struct address link_local = { .family = AF_INET6, .prefix = 10, .bytes = { 0xfe, 0x80 } };
 
-/* banned4, banned6: interface and address; whoever is banned everywhere has all interfaces. */
-static int add_bans(struct table *t, struct chain *c)
+/*
+ * The banned: banned4 and banned6 wherever they come from, banned_at4 and banned_at6 at one interface. The rules that look
+ * into these sets are of the moment (moment.h).
+ */
+static int add_bans(struct table *t)
 {
-        static const char *const names[] = { "banned4", "banned6" };
+        static const char *const names[] = { "banned4", "banned6" }, *const at[] = { "banned_at4", "banned_at6" };
 
         for (size_t i = 0; i < ELEMENTS(names); i++) {
                 const enum field fields[] = { FIELD_IIFNAME, saddr[i] };
-                struct set *s = table_add_set(t, names[i], DATA_NONE, true, fields, ELEMENTS(fields));
-                struct rule *r = chain_add_rule(c, VERDICT_DROP, NULL);
+                struct set *s = table_add_set(t, names[i], DATA_NONE, true, &saddr[i], 1);
 
-                if (!s || !r || rule_of_family(t, r, families[i]) < 0 || !match_set(r, names[i], fields, ELEMENTS(fields)))
+                if (!s)
+                        return -ENOMEM;
+                s->runtime = s->timeout = true;
+                s = table_add_set(t, at[i], DATA_NONE, true, fields, ELEMENTS(fields));
+                if (!s)
                         return -ENOMEM;
                 s->runtime = s->timeout = true;
         }
@@ -58,8 +63,8 @@ static int add_outside(struct table *t, struct chain *c, const infra_estate *e, 
                 if (!z->interface || streq(z->interface, e->host.bridge) || !is_first(e, i))
                         continue;
                 r = chain_add_rule(c, VERDICT_DROP, NULL);
-                if (!match_interface(r, FIELD_IIFNAME, z->interface) || rule_of_family(t, r, own->family) < 0 ||
-                    !match_network(r, saddr[own->family == AF_INET6], own) || ruleset_comment(&r->comment, &r->span, &z->span) < 0)
+                if (!r || rule_of_family(t, r, own->family) < 0 || !match_network(r, saddr[own->family == AF_INET6], own) ||
+                    !match_interface(r, FIELD_IIFNAME, z->interface) || ruleset_comment(&r->comment, &r->span, &z->span) < 0)
                         return -ENOMEM;
         }
         return 0;
@@ -70,7 +75,7 @@ static int add_inside(struct table *t, struct chain *c, const infra_estate *e, c
         struct rule *r = chain_add_rule(c, VERDICT_DROP, NULL);
         struct match *m;
 
-        if (!match_interface(r, FIELD_IIFNAME, e->host.bridge) || rule_of_family(t, r, own->family) < 0)
+        if (!r || rule_of_family(t, r, own->family) < 0 || !match_interface(r, FIELD_IIFNAME, e->host.bridge))
                 return -ENOMEM;
         m = match_network(r, saddr[own->family == AF_INET6], own);
         if (!m)
@@ -95,7 +100,7 @@ int guard_add(struct table *t, const infra_estate *e)
         const struct address *own[] = { &e->host.bridge_ipv4, &e->host.bridge_ipv6 };
         struct chain *c = compile_chain(t, "raw_prerouting", "filter", NF_INET_PRE_ROUTING, NF_IP_PRI_RAW, false);
 
-        if (!c || add_bans(t, c) < 0)
+        if (!c || add_bans(t) < 0)
                 return -ENOMEM;
         for (size_t i = 0; e->filter.anti_spoofing && i < ELEMENTS(own); i++)
                 if (address_is_set(own[i]) && (add_outside(t, c, e, own[i]) < 0 || add_inside(t, c, e, own[i]) < 0))

@@ -114,12 +114,20 @@ static struct rule *add_translation(struct table *t, struct chain *c, enum verdi
         return r;
 }
 
+static bool translates_destinations(const struct table *t, const infra_estate *e)
+{
+        return table_set(t, "nat_in") || table_set(t, "public_ports") || rules_has(e, RULE_NAT_PREROUTING) || rules_has(e, RULE_NAT_PREROUTING_LAST);
+}
+
 static int add_prerouting(struct table *t, const infra_estate *e, infra_diags *diags)
 {
         static const enum field address = FIELD_IP_DADDR, port[] = { FIELD_L4PROTO, FIELD_DPORT };
-        struct chain *c = table_add_chain(t, "prerouting", "nat", NF_INET_PRE_ROUTING, NF_IP_PRI_NAT_DST, false);
+        struct chain *c;
         uint32_t local = 2; /* RTN_LOCAL: any address of the host */
 
+        if (!translates_destinations(t, e))
+                return 0;
+        c = table_add_chain(t, "prerouting", "nat", NF_INET_PRE_ROUTING, NF_IP_PRI_NAT_DST, false);
         if (!c || rules_add(t, c, e, RULE_NAT_PREROUTING, diags) < 0)
                 return -ENOMEM;
         if (table_set(t, "nat_in") && !add_translation(t, c, VERDICT_DNAT, "nat_in", &address, 1))
@@ -238,7 +246,7 @@ static int add_postrouting(struct table *t, const infra_estate *e, infra_diags *
         struct chain *c = table_add_chain(t, "postrouting", "nat", NF_INET_POST_ROUTING, NF_IP_PRI_NAT_SRC, false);
         int r = c ? rules_add(t, c, e, RULE_NAT_POSTROUTING, diags) : -ENOMEM;
 
-        if (r >= 0 && !e->filter.only_rules)
+        if (r >= 0 && !e->filter.only_rules && (translates_destinations(t, e) || rules_has(e, RULE_NAT_OUTPUT)))
                 r = add_hairpin(t, c, &e->host);
 
         for (const struct zone *z = e->zones; r >= 0 && z < e->zones + e->n_zones; z++)
@@ -271,7 +279,12 @@ static int add_output(struct table *t, const infra_estate *e, infra_diags *diags
         return !maps || add_translation(t, c, VERDICT_DNAT, "nat_in", &address, 1) ? 0 : -ENOMEM;
 }
 
+/* The kernel looks for a translation of each connection as soon as there is one chain of that type, rules in it or not. */
 int nat_add_chains(struct table *t, const infra_estate *e, infra_diags *diags)
 {
-        return add_prerouting(t, e, diags) < 0 || add_output(t, e, diags) < 0 ? -ENOMEM : add_postrouting(t, e, diags);
+        if (add_prerouting(t, e, diags) < 0 || add_output(t, e, diags) < 0 || add_postrouting(t, e, diags) < 0)
+                return -ENOMEM;
+        if (t->chains[t->n_chains - 1].n_rules == 0)
+                chain_done(&t->chains[--t->n_chains]);
+        return 0;
 }

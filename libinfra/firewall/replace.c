@@ -8,7 +8,8 @@
  * rules and with its policy "drop", until the kernel has taken the whole batch in. Sets of the same shape stay
  * with the elements that do not change: a packet that is on its way through the old rules when the generation
  * changes would find a deleted set empty. Rules are all exchanged, which the kernel does at one moment. Sets
- * that are filled at run time (fences) are left as they are.
+ * that are filled at run time (fences) are left as they are, and the rules of the moment stand first in their chains
+ * again.
  */
 
 #include <stdlib.h>
@@ -19,6 +20,7 @@
 #include "base/array.h"
 #include "base/str.h"
 #include "firewall/batch.h"
+#include "firewall/moment.h"
 
 enum { SET_IDS = 1000000 }; /* of one table; ids are of the whole batch */
 
@@ -146,6 +148,9 @@ void batch_replace_table(struct batch *b, const struct table *old, const struct 
                         batch_add_chain(b, want->family, &want->chains[i]);
         for (size_t i = 0; i < want->n_sets; i++)
                 batch_replace_set(b, have, want, &want->sets[i], first_id + (uint32_t)i, whole);
-        for (size_t i = 0; i < want->n_chains; i++)
+        for (size_t i = 0; i < want->n_chains; i++) {
+                if (moment_wanted(have, want->chains[i].name) && moment_known(want, want->chains[i].name))
+                        batch_moment(b, want->family, want->chains[i].name);
                 batch_add_rules(b, want->family, &want->chains[i]);
+        }
 }

@@ -37,6 +37,23 @@ static void rule_done(struct rule *r)
         free(r->unknown);
 }
 
+void chain_done(struct chain *c)
+{
+        for (size_t i = 0; i < c->n_rules; i++)
+                rule_done(&c->rules[i]);
+        free(c->rules);
+        free(c->name);
+}
+
+void chain_drop_first(struct chain *c, size_t n)
+{
+        for (size_t i = 0; i < n; i++)
+                rule_done(&c->rules[i]);
+        c->n_rules -= n;
+        if (n)
+                memmove(c->rules, c->rules + n, c->n_rules * sizeof(*c->rules));
+}
+
 static void table_done(struct table *t)
 {
         for (size_t i = 0; i < t->n_sets; i++) {
@@ -45,12 +62,8 @@ static void table_done(struct table *t)
                 free(t->sets[i].elements);
                 free(t->sets[i].name);
         }
-        for (size_t i = 0; i < t->n_chains; i++) {
-                for (size_t k = 0; k < t->chains[i].n_rules; k++)
-                        rule_done(&t->chains[i].rules[k]);
-                free(t->chains[i].rules);
-                free(t->chains[i].name);
-        }
+        for (size_t i = 0; i < t->n_chains; i++)
+                chain_done(&t->chains[i]);
         free(t->sets);
         free(t->chains);
         strlist_done(&t->unknown);

@@ -279,6 +279,9 @@ struct rule *chain_add_rule(struct chain *c, enum verdict_kind kind, const char 
 struct match *rule_add_match(struct rule *r, enum match_kind kind, enum field f);
 struct statement *rule_add_statement(struct rule *r, enum statement_kind kind);
 void element_done(struct element *e);
+void chain_done(struct chain *c);
+/* The first @n rules go. No rule may be added afterwards. */
+void chain_drop_first(struct chain *c, size_t n);
 struct set *table_set(const struct table *t, const char *name);
 struct chain *table_chain(const struct table *t, const char *name);
 

@@ -596,12 +596,16 @@ def test_drift_is_seen_and_said_once(good):
     assert not good.json("status", local=False)["drifted"]
 
 
-def test_run_time_sets_are_no_drift(good):
+def test_bans_are_no_drift(good):
     good.start_daemon()
-    infrahost.run("nft", "add", "element", "inet", "infra", "fenced4", "{ 10.0.0.5 }")
+    good.run("ban", "203.0.113.7", "--for", "1h")
     time.sleep(0.8)
     assert not good.json("status", local=False)["drifted"]
     assert "somebody changed" not in good.log()
+    # An element put in by hand, that no rule looks for, does nothing: that is told.
+    infrahost.run("nft", "add", "element", "inet", "infra", "fenced4", "{ 10.0.0.5 }")
+    time.sleep(0.8)
+    assert "of the moment" in good.json("status", local=False)["drift"]
 
 
 def test_only_operators_change_and_everybody_looks(good):

@@ -109,7 +109,7 @@ static bool is_icmp(struct space *s, const struct box *b)
 {
         uint8_t protocol[16] = { s->family == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6 };
 
-        return b->parts[FIELD_L4PROTO] == space_range(s, FIELD_L4PROTO, protocol, protocol);
+        return b->parts[FIELD_L4PROTO] == space_range(s, FIELD_L4PROTO, protocol, protocol, FN_TRUE, FN_FALSE);
 }
 
 void box_describe(struct space *s, const struct box *b, struct str *to)
@@ -141,7 +141,7 @@ void box_describe(struct space *s, const struct box *b, struct str *to)
 /* The packets among @packets that have the value, or all when none has. */
 static fn prefer(struct space *s, fn packets, enum field f, const uint8_t *value)
 {
-        fn some = s->bits[f] || field_is_name(f) ? diagram_and(&s->d, packets, space_range(s, f, value, value)) : FN_FALSE;
+        fn some = s->bits[f] || field_is_name(f) ? diagram_and(&s->d, packets, space_range(s, f, value, value, FN_TRUE, FN_FALSE)) : FN_FALSE;
 
         return some == FN_FALSE ? packets : some;
 }

@@ -37,8 +37,12 @@ void course_done(struct course *c);
 /* Ends of all packets on that way, as the packet was when it came. */
 fn course_path(struct course *c, enum path path, enum aspect aspect);
 
-/* compare-match.c: packets for which all matches of the rule hold. */
-fn course_matches(struct course *c, unsigned table, const struct rule *r);
+/* compare-match.c: whether no packet here can fulfil one of the rule's matches alone: it is of another family. */
+bool course_never(struct course *c, unsigned table, const struct rule *r);
+/* FN_TRUE, or why one of its matches is not understood: END_UNKNOWN. */
+fn course_unknown(struct course *c, unsigned table, const struct rule *r);
+/* @then for packets for which all matches hold, which are understood, else @other. */
+fn course_matches(struct course *c, unsigned table, const struct rule *r, fn then, fn other);
 /* What the map says; where it says nothing, END_FALL. @leaf makes the leaf of an element. */
 typedef fn (*element_leaf)(struct course *c, unsigned table, const struct verdict *v, const struct set *s, const struct element *e);
 fn course_map(struct course *c, unsigned table, const struct verdict *v, element_leaf leaf);

@@ -193,11 +193,11 @@ fn space_after(struct space *s, fn f, uint32_t change, uint32_t leaves)
         } else if (m && m->to <= FN_TRUE) {
                 r = space_after(s, m->to == FN_TRUE ? s->d.nodes[f].high : s->d.nodes[f].low, change, leaves);
         } else {
-                fn bit = m ? m->to : diagram_bit(&s->d, s->d.nodes[f].level);
+                fn bit = m ? m->to : FN_FALSE;
 
                 low = space_after(s, s->d.nodes[f].low, change, leaves);
                 high = space_after(s, s->d.nodes[f].high, change, leaves);
-                r = diagram_choose(&s->d, bit, high, low);
+                r = m ? diagram_choose(&s->d, bit, high, low) : diagram_pick(&s->d, s->d.nodes[f].level, high, low);
         }
         diagram_remember(&s->d, f, change, OP_AFTER + leaves, r);
         return r;
@@ -223,7 +223,7 @@ static fn then_slowly(struct space *s, fn f, enum end_kind kind, fn next, enum a
                 return r;
         low = then_slowly(s, s->d.nodes[f].low, kind, next, aspect);
         high = then_slowly(s, s->d.nodes[f].high, kind, next, aspect);
-        r = diagram_choose(&s->d, diagram_bit(&s->d, s->d.nodes[f].level), high, low);
+        r = diagram_pick(&s->d, s->d.nodes[f].level, high, low);
         diagram_remember(&s->d, f, next, op, r);
         return r;
 }

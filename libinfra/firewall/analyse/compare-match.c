@@ -8,17 +8,33 @@
 #include "base/str.h"
 #include "firewall/analyse/compare-course.h"
 
-static fn element_holds(struct course *c, const struct set *s, const enum field *fields, const struct element *e)
+/* Fields by their levels, the last first: what is built from the end needs no second look. */
+static void sort_fields(const struct space *s, const enum field *fields, size_t n, size_t ret[static RULESET_FIELDS_MAX])
 {
-        fn r = FN_TRUE;
+        for (size_t i = 0; i < n; i++) {
+                size_t at = i;
 
-        for (size_t i = s->n_fields; i-- > 0;) {
+                for (; at > 0 && s->base[fields[ret[at - 1]]] < s->base[fields[i]]; at--)
+                        ret[at] = ret[at - 1];
+                ret[at] = i;
+        }
+}
+
+/* @then for the element's packets, else @other. */
+static fn element_holds(struct course *c, const struct set *s, const enum field *fields, const struct element *e, fn then, fn other)
+{
+        size_t sorted[RULESET_FIELDS_MAX];
+        fn r = then;
+
+        sort_fields(c->space, fields, s->n_fields, sorted);
+        for (size_t k = 0; k < s->n_fields; k++) {
+                size_t i = sorted[k];
                 uint8_t first[16] = {}, last[16] = {};
                 unsigned offset = set_field_offset(s, i), size = field_type(s->fields[i])->size;
 
                 memcpy(first, e->key + offset, size);
                 memcpy(last, e->key_end + offset, size);
-                r = diagram_and(&c->space->d, space_range(c->space, fields[i], first, last), r);
+                r = space_range(c->space, fields[i], first, last, r, other);
         }
         return r;
 }
@@ -28,7 +44,7 @@ static fn union_of(struct course *c, const struct set *s, const enum field *fiel
         size_t middle = from + (to - from) / 2;
 
         if (to - from < 2)
-                return from < to ? element_holds(c, s, fields, &s->elements[from]) : FN_FALSE;
+                return from < to ? element_holds(c, s, fields, &s->elements[from], FN_TRUE, FN_FALSE) : FN_FALSE;
         return diagram_or(&c->space->d, union_of(c, s, fields, from, middle), union_of(c, s, fields, middle, to));
 }
 
@@ -51,9 +67,10 @@ static const struct set *set_for(struct course *c, unsigned table, const char *n
         return NULL;
 }
 
-static fn set_holds(struct course *c, unsigned table, const struct match *m, fn *ret_unknown)
+static fn set_holds(struct course *c, unsigned table, const struct match *m)
 {
-        const struct set *s = set_for(c, table, m->set, m->n_fields, ret_unknown);
+        fn unknown;
+        const struct set *s = set_for(c, table, m->set, m->n_fields, &unknown);
         struct set_course *known;
         fn f;
 
@@ -90,38 +107,79 @@ static fn any_bit(struct space *s, const struct match *m)
         return r;
 }
 
-static fn match_holds(struct course *c, unsigned table, const struct match *m, fn *ret_unknown)
+/* Whether @a is asked before @b: by levels, then by their order in the rule. */
+static bool before(const struct course *c, const struct match *a, const struct match *b)
 {
-        struct space *s = c->space;
-        fn f = FN_FALSE;
+        uint32_t x = c->space->base[a->fields[0]], y = c->space->base[b->fields[0]];
 
-        /* What a packet does not have is neither equal nor unequal to anything. */
-        for (size_t i = 0; i < m->n_fields; i++)
-                if (!has_field(c, m->fields[i]))
-                        return FN_FALSE;
-        switch (m->kind) {
-        case MATCH_EQUAL: f = space_range(s, m->fields[0], m->value, m->value); break;
-        case MATCH_BITS: f = space_bits(s, m->fields[0], m->value, m->mask); break;
-        case MATCH_RANGE: f = space_range(s, m->fields[0], m->value, m->mask); break;
-        case MATCH_SET: f = set_holds(c, table, m, ret_unknown); break;
-        case MATCH_ANY_BIT:
-                if (!field_is_name(m->fields[0])) {
-                        f = any_bit(s, m);
-                        break;
-                }
-                /* fall through */
-        default: *ret_unknown = end_unknown(s, "a match of %s that is not understood", field_type(m->fields[0])->text);
-        }
-        return m->negated ? diagram_not(&s->d, f) : f;
+        return x != y ? x < y : a < b;
 }
 
-fn course_matches(struct course *c, unsigned table, const struct rule *r)
+static bool is_understood(const struct match *m)
 {
-        fn f = FN_TRUE, unknown = FN_TRUE;
+        return m->kind < MATCH_MAX && (m->kind != MATCH_ANY_BIT || !field_is_name(m->fields[0]));
+}
 
-        for (size_t i = r->n_matches; i-- > 0;)
-                f = diagram_and(&c->space->d, match_holds(c, table, &r->matches[i], &unknown), f);
-        return unknown == FN_TRUE ? f : unknown;
+/* @then where the match, which is understood, holds, else @other. */
+static fn match_holds(struct course *c, unsigned table, const struct match *m, fn then, fn other)
+{
+        struct space *s = c->space;
+        fn yes = m->negated ? other : then, no = m->negated ? then : other;
+
+        switch (m->kind) {
+        case MATCH_EQUAL: return space_range(s, m->fields[0], m->value, m->value, yes, no);
+        case MATCH_BITS: return space_bits(s, m->fields[0], m->value, m->mask, yes, no);
+        case MATCH_RANGE: return space_range(s, m->fields[0], m->value, m->mask, yes, no);
+        case MATCH_SET: return diagram_choose(&s->d, set_holds(c, table, m), yes, no);
+        default: return diagram_choose(&s->d, any_bit(s, m), yes, no);
+        }
+}
+
+bool course_never(struct course *c, unsigned table, const struct rule *r)
+{
+        for (const struct match *m = r->matches; m < r->matches + r->n_matches; m++) {
+                /* Of these two the family knows the value. */
+                bool known = m->n_fields == 1 && (m->fields[0] == FIELD_NFPROTO || m->fields[0] == FIELD_PROTOCOL);
+
+                /* What a packet does not have is neither equal nor unequal to anything. */
+                for (size_t i = 0; i < m->n_fields; i++)
+                        if (!has_field(c, m->fields[i]))
+                                return true;
+                if (known && m->kind != MATCH_SET && is_understood(m) && match_holds(c, table, m, FN_TRUE, FN_FALSE) == FN_FALSE)
+                        return true;
+        }
+        return false;
+}
+
+fn course_unknown(struct course *c, unsigned table, const struct rule *r)
+{
+        fn unknown = FN_TRUE;
+
+        for (const struct match *m = r->matches; m < r->matches + r->n_matches; m++) {
+                if (!is_understood(m))
+                        unknown = end_unknown(c->space, "a match of %s that is not understood", field_type(m->fields[0])->text);
+                else if (m->kind == MATCH_SET)
+                        set_for(c, table, m->set, m->n_fields, &unknown);
+        }
+        return unknown;
+}
+
+fn course_matches(struct course *c, unsigned table, const struct rule *r, fn then, fn other)
+{
+        const struct match *last = NULL;
+        fn f = then;
+
+        /* By their levels, the last first: what is built from the end needs no second look. */
+        for (size_t n = 0; n < r->n_matches; n++) {
+                const struct match *next = NULL;
+
+                for (const struct match *m = r->matches; m < r->matches + r->n_matches; m++)
+                        if ((!last || before(c, m, last)) && (!next || before(c, next, m)))
+                                next = m;
+                f = match_holds(c, table, next, f, other);
+                last = next;
+        }
+        return f;
 }
 
 static fn map_of(struct course *c, unsigned table, const struct verdict *v, const struct set *s, size_t from, size_t to, element_leaf leaf)
@@ -134,7 +192,7 @@ static fn map_of(struct course *c, unsigned table, const struct verdict *v, cons
                 return diagram_fill(d, map_of(c, table, v, s, from, middle, leaf), fall, map_of(c, table, v, s, middle, to, leaf));
         if (from == to)
                 return fall;
-        return diagram_choose(d, element_holds(c, s, v->fields, &s->elements[from]), leaf(c, table, v, s, &s->elements[from]), fall);
+        return element_holds(c, s, v->fields, &s->elements[from], leaf(c, table, v, s, &s->elements[from]), fall);
 }
 
 fn course_map(struct course *c, unsigned table, const struct verdict *v, element_leaf leaf)

@@ -197,52 +197,90 @@ static bool name_masked(const char *name, const uint8_t *value, const uint8_t *m
         return true;
 }
 
-fn space_range(struct space *s, enum field f, const uint8_t *first, const uint8_t *last)
+/* Whether all bits of a field are asked before what either looks at. */
+static bool stands_before(const struct space *s, enum field f, fn a, fn b)
 {
-        fn least = FN_TRUE, most = FN_TRUE;
+        uint32_t end = s->base[f] + s->bits[f];
+
+        return f != FIELD_NFPROTO && f != FIELD_PROTOCOL && f != FIELD_CT_STATE && s->d.nodes[a].level >= end && s->d.nodes[b].level >= end;
+}
+
+static fn by_bit(struct space *s, enum field f, unsigned i, fn high, fn low)
+{
+        if (f != FIELD_NFPROTO && f != FIELD_PROTOCOL && f != FIELD_CT_STATE)
+                return diagram_pick(&s->d, s->base[f] + i, high, low);
+        return diagram_choose(&s->d, space_bit(s, f, i), high, low);
+}
+
+static fn within(struct space *s, enum field f, const uint8_t *a, const uint8_t *b, fn then, fn other)
+{
+        fn least = then, most = then, both = then;
+        bool wide = memcmp(a, b, s->bits[f] / 8) != 0;
+
+        for (unsigned i = s->bits[f]; i-- > 0;) {
+                bool from = bit_set(a, i), to = bit_set(b, i);
+
+                if (from == to)
+                        both = by_bit(s, f, i, from ? both : other, from ? other : both);
+                else
+                        both = from ? other : by_bit(s, f, i, most, least);
+                if (!wide)
+                        continue;
+                least = by_bit(s, f, i, from ? least : then, from ? other : least);
+                most = by_bit(s, f, i, to ? most : other, to ? then : most);
+        }
+        return both;
+}
+
+fn space_range(struct space *s, enum field f, const uint8_t *first, const uint8_t *last, fn then, fn other)
+{
         uint8_t a[16], b[16];
 
         if (field_is_name(f))
-                return named(s, f, 0, s->names->bits, name_between, first, last);
+                return diagram_choose(&s->d, named(s, f, 0, s->names->bits, name_between, first, last), then, other);
         if (s->bits[f] == 0)
-                return FN_FALSE;
+                return other;
         space_wire(f, first, a);
         space_wire(f, last, b);
-        for (unsigned i = s->bits[f]; i-- > 0;) {
-                fn bit = space_bit(s, f, i);
-
-                least = bit_set(a, i) ? diagram_choose(&s->d, bit, least, FN_FALSE) : diagram_choose(&s->d, bit, FN_TRUE, least);
-                most = bit_set(b, i) ? diagram_choose(&s->d, bit, most, FN_TRUE) : diagram_choose(&s->d, bit, FN_FALSE, most);
-        }
-        return diagram_and(&s->d, least, most);
+        if (stands_before(s, f, then, other))
+                return within(s, f, a, b, then, other);
+        return diagram_choose(&s->d, within(s, f, a, b, FN_TRUE, FN_FALSE), then, other);
 }
 
-fn space_bits(struct space *s, enum field f, const uint8_t *value, const uint8_t *mask)
+static fn masked(struct space *s, enum field f, const uint8_t *v, const uint8_t *m, fn then, fn other)
 {
-        fn r = FN_TRUE;
+        fn r = then;
+
+        for (unsigned i = s->bits[f]; i-- > 0;) {
+                if (bit_set(m, i))
+                        r = by_bit(s, f, i, bit_set(v, i) ? r : other, bit_set(v, i) ? other : r);
+                else if (bit_set(v, i))
+                        r = other;
+        }
+        return r;
+}
+
+fn space_bits(struct space *s, enum field f, const uint8_t *value, const uint8_t *mask, fn then, fn other)
+{
         uint8_t v[16], m[16];
 
         if (field_is_name(f))
-                return named(s, f, 0, s->names->bits, name_masked, value, mask);
+                return diagram_choose(&s->d, named(s, f, 0, s->names->bits, name_masked, value, mask), then, other);
         if (s->bits[f] == 0)
-                return FN_FALSE;
+                return other;
         space_wire(f, value, v);
         space_wire(f, mask, m);
-        for (unsigned i = s->bits[f]; i-- > 0;) {
-                if (!bit_set(m, i)) {
-                        r = bit_set(v, i) ? FN_FALSE : r;
-                        continue;
-                }
-                r = bit_set(v, i) ? diagram_choose(&s->d, space_bit(s, f, i), r, FN_FALSE) : diagram_choose(&s->d, space_bit(s, f, i), FN_FALSE, r);
-        }
-        return r;
+        if (stands_before(s, f, then, other))
+                return masked(s, f, v, m, then, other);
+        return diagram_choose(&s->d, masked(s, f, v, m, FN_TRUE, FN_FALSE), then, other);
 }
 
 fn space_packets(struct space *s, enum path path)
 {
         static const uint8_t nothing[16], all[16] = { 0xff, 0xff, 0xff, 0xff };
         static const uint16_t types[] = { ETH_P_IP, ETH_P_IPV6 };
-        fn r = FN_FALSE, in = space_range(s, FIELD_IIFNAME, nothing, nothing), out = space_range(s, FIELD_OIFNAME, nothing, nothing);
+        fn r = FN_FALSE, in = space_range(s, FIELD_IIFNAME, nothing, nothing, FN_TRUE, FN_FALSE);
+        fn out = space_range(s, FIELD_OIFNAME, nothing, nothing, FN_TRUE, FN_FALSE);
 
         for (size_t i = 0; i < ELEMENTS(states); i++) {
                 fn one = FN_TRUE;
@@ -257,7 +295,7 @@ fn space_packets(struct space *s, enum path path)
         for (size_t i = 0; i < ELEMENTS(types) && s->family == AF_UNSPEC; i++) {
                 uint8_t type[16] = { (uint8_t)(types[i] >> 8), (uint8_t)types[i] };
 
-                r = diagram_and(&s->d, r, diagram_not(&s->d, space_bits(s, FIELD_PROTOCOL, type, all)));
+                r = diagram_and(&s->d, r, diagram_not(&s->d, space_bits(s, FIELD_PROTOCOL, type, all, FN_TRUE, FN_FALSE)));
         }
         r = diagram_and(&s->d, r, path == PATH_FROM_HOST ? in : diagram_not(&s->d, in));
         return diagram_and(&s->d, r, path == PATH_TO_HOST ? out : diagram_not(&s->d, out));

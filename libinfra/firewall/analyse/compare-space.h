@@ -86,10 +86,13 @@ const enum field *space_order(size_t *ret_n);
 unsigned space_room(const struct space *s, enum field f);
 /* The bit of FIELD_CT_STATE that the n-th of its levels is; 0 behind the last. */
 uint32_t space_state(size_t n);
-/* Whether the value is first .. last, both as matches have them; names by their bytes. */
-fn space_range(struct space *s, enum field f, const uint8_t *first, const uint8_t *last);
-/* Whether it is @value where @mask has bits. */
-fn space_bits(struct space *s, enum field f, const uint8_t *value, const uint8_t *mask);
+/*
+ * @then where the value is first .. last, both as matches have them (names by their bytes), else @other. Quick when neither
+ * looks at this field or one before it.
+ */
+fn space_range(struct space *s, enum field f, const uint8_t *first, const uint8_t *last, fn then, fn other);
+/* The same where it is @value where @mask has bits. */
+fn space_bits(struct space *s, enum field f, const uint8_t *value, const uint8_t *mask, fn then, fn other);
 /* All packets that take that way. */
 fn space_packets(struct space *s, enum path path);
 /* The field's bytes with the first bit first, whatever this machine's order is. */

@@ -222,18 +222,18 @@ static fn verdict_end(struct course *c, unsigned table, const struct verdict *v,
 
 fn course_rule(struct course *c, unsigned table, const struct chain *chain, const struct rule *r, bool *ret_changes)
 {
-        fn matches, f, fall = end_leaf(c->space, END_FALL, 0, CHANGE_NONE);
+        fn f, unknown, fall = end_leaf(c->space, END_FALL, 0, CHANGE_NONE);
         char place[192];
 
         if (r->unknown)
                 return end_unknown(c->space, "%s: %s", course_place(chain, r, place), r->unknown);
-        matches = course_matches(c, table, r);
-        if (matches == FN_FALSE)
+        if (course_never(c, table, r))
                 return fall;
-        if (diagram_is_leaf(&c->space->d, matches) && matches > FN_TRUE)
-                return end_unknown(c->space, "%s: %s", course_place(chain, r, place), c->space->texts.items[end_of(c->space, matches).argument]);
+        unknown = course_unknown(c, table, r);
+        if (unknown != FN_TRUE)
+                return end_unknown(c->space, "%s: %s", course_place(chain, r, place), c->space->texts.items[end_of(c->space, unknown).argument]);
         f = verdict_end(c, table, &r->verdict, ret_changes);
         for (size_t i = r->n_statements; i-- > 0;)
                 f = before_statement(c, &r->statements[i], f, ret_changes);
-        return diagram_choose(&c->space->d, matches, f, fall);
+        return course_matches(c, table, r, f, fall);
 }

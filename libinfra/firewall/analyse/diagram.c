@@ -11,8 +11,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-enum { FIRST_NODES = 1 << 14, NOTHING = UINT32_MAX, MEMO_MAX = 1 << 21 };
+enum { PAGE_HUGE = 1 << 21, FIRST_NODES = 1 << 14, NOTHING = UINT32_MAX, MEMO_MAX = 1 << 21 };
 enum { OP_FILL = 0xe0000000u, OP_WHERE, OP_EXISTS, OP_EXISTS_OUTSIDE };
 
 static uint32_t mix(uint32_t a, uint32_t b, uint32_t c)
@@ -24,18 +25,32 @@ static uint32_t mix(uint32_t a, uint32_t b, uint32_t c)
         return (uint32_t)(x >> 32);
 }
 
+/* Tables are looked into at random places: with pages of 4 KB most of the time goes into finding the page. */
+static void *allocate(size_t size)
+{
+        void *block = size < PAGE_HUGE ? malloc(size) : aligned_alloc(PAGE_HUGE, (size + PAGE_HUGE - 1) / PAGE_HUGE * PAGE_HUGE);
+
+        if (block && size >= PAGE_HUGE)
+                madvise(block, size, MADV_HUGEPAGE);
+        return block;
+}
+
 static int grow(struct diagram *d, size_t room)
 {
-        struct diagram_node *nodes = reallocarray(d->nodes, room, sizeof(*nodes));
+        struct diagram_node *nodes = allocate(room * sizeof(*nodes));
         size_t n_memo = room < MEMO_MAX ? room : MEMO_MAX;
         uint32_t *buckets;
 
         if (!nodes)
                 return -ENOMEM;
+        if (d->n_nodes)
+                memcpy(nodes, d->nodes, d->n_nodes * sizeof(*nodes));
+        free(d->nodes);
         d->nodes = nodes;
-        buckets = reallocarray(d->buckets, room, sizeof(*buckets));
+        buckets = allocate(room * sizeof(*buckets));
         if (!buckets)
                 return -ENOMEM;
+        free(d->buckets);
         d->buckets = buckets;
         d->n_buckets = room;
         memset(buckets, 0xff, room * sizeof(*buckets));
@@ -46,7 +61,7 @@ static int grow(struct diagram *d, size_t room)
                 *b = i;
         }
         if (n_memo > d->n_memo) {
-                struct diagram_memo *memo = malloc(n_memo * sizeof(*memo));
+                struct diagram_memo *memo = allocate(n_memo * sizeof(*memo));
 
                 if (!memo)
                         return -ENOMEM;

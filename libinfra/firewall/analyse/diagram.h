@@ -58,6 +58,14 @@ static inline bool diagram_is_leaf(const struct diagram *d, fn f)
 
 /* @f (false or true everywhere) ? @g : @h. */
 fn diagram_choose(struct diagram *d, fn f, fn g, fn h);
+/* The bit at that level ? @high : @low, which may look at any bits. */
+static inline fn diagram_pick(struct diagram *d, uint32_t level, fn high, fn low)
+{
+        if (level < d->nodes[high].level && level < d->nodes[low].level)
+                return diagram_make(d, level, low, high);
+        return diagram_choose(d, diagram_bit(d, level), high, low);
+}
+
 static inline fn diagram_and(struct diagram *d, fn f, fn g)
 {
         return diagram_choose(d, f, g, FN_FALSE);

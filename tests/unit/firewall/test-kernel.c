@@ -100,6 +100,20 @@ static char *nft(const char *option, const char *argument)
         return output;
 }
 
+/* A rule put in the place of ours that does another thing with nearly the same expressions. */
+static void replace_by_hand(struct fixture *f, const char *chain, const char *rule, const char *by)
+{
+        _cleanup_free_ char *what = path_join("list chain inet infra %s", chain), *list = nft("-a", what), *change = NULL;
+        char *line = strstr(list, rule), *handle = line ? strstr(line, "# handle ") : NULL;
+
+        (void)f;
+        assert_non_null(handle);
+        handle += strlen("# handle ");
+        handle[strcspn(handle, "\n")] = '\0';
+        change = path_join("replace rule inet infra %s handle %s %s", chain, handle, by);
+        free(nft("--", change));
+}
+
 static void test_round_trip(void **state)
 {
         struct fixture *f = fixture(state);
@@ -195,6 +209,93 @@ static void test_fence(void **state)
         }
 }
 
+/* What the first rule of the chain says. */
+static void assert_first(const char *chain, const char *rule)
+{
+        _cleanup_free_ char *what = path_join("list chain %s", chain), *list = nft("--", what);
+        char *first = strstr(list, "\tchain ");
+
+        assert_non_null(first);
+        first = strchr(first, '\n');
+        if (first && startswith(first, "\n\t\ttype "))
+                first = strchr(first + 1, '\n');
+        assert_non_null(first);
+        first[1 + strcspn(first + 1, "\n")] = '\0';
+        if (!strstr(first, rule))
+                fail_msg("%s begins with %s, not with %s", chain, first, rule);
+}
+
+/* Established connections are decided by the first rule, unless somebody is fenced: then, and only then, that is asked first. */
+static void test_fence_stands_first_while_closed(void **state)
+{
+        static const char *const first[][3] = { { "inet infra forward", "ip daddr @fenced4 jump fence_in", "ct state established,related accept" },
+                                                { "inet infra input", "ip saddr @fenced4 jump fence_host", "ct state established,related accept" },
+                                                { "bridge infra containers", "ip daddr @fenced4 jump fence_in", "icmp type @icmp_types accept" } };
+        struct fixture *f = fixture(state);
+
+        load(f, f->wanted);
+        for (size_t i = 0; i < ELEMENTS(first); i++)
+                assert_first(first[i][0], first[i][2]);
+        fence(f, MAIL, true);
+        fence(f, WEB, true);
+        for (int n = 0; n < 3; n++) {
+                for (size_t i = 0; i < ELEMENTS(first); i++)
+                        assert_first(first[i][0], first[i][1]);
+                assert_loaded(f, f->wanted);
+                if (n == 0)
+                        load(f, f->wanted);
+                else if (n == 1)
+                        fence(f, MAIL, false);
+        }
+        fence(f, WEB, false);
+        for (size_t i = 0; i < ELEMENTS(first); i++)
+                assert_first(first[i][0], first[i][2]);
+}
+
+/* Who is banned is asked for first, as long as somebody is; a load keeps both. */
+static void test_bans_stand_first_while_there_are_any(void **state)
+{
+        static const char chain[] = "inet infra raw_prerouting", banned[] = "ip saddr @banned4 drop", other[] = "zones.yaml";
+        struct address four = sample_address("203.0.113.7"), six = sample_address("2001:db8:7::/48");
+        struct fixture *f = fixture(state);
+
+        load(f, f->wanted);
+        assert_first(chain, other);
+        assert_int_equal(firewall_ban(f->firewall, NULL, &four, 0, NULL), 0);
+        assert_first(chain, banned);
+        assert_loaded(f, f->wanted);
+        load(f, f->wanted);
+        assert_first(chain, banned);
+        assert_int_equal(firewall_ban(f->firewall, "eno1", &six, 60000, NULL), 0);
+        assert_int_equal(firewall_unban(f->firewall, NULL, &four, NULL), 0);
+        assert_first(chain, banned);
+        assert_int_equal(firewall_unban(f->firewall, "eno1", &six, NULL), 0);
+        assert_first(chain, other);
+        assert_loaded(f, f->wanted);
+}
+
+/* A jump taken out by hand opens a fence: that is seen, it is not called closed, and closing it closes it. */
+static void test_fence_without_its_jumps(void **state)
+{
+        struct fixture *f = fixture(state);
+        struct ruleset *have = NULL;
+        _cleanup_free_ char *text = NULL, *list = NULL;
+
+        load(f, f->wanted);
+        fence(f, MAIL, true);
+        replace_by_hand(f, "forward", "fenced4 jump fence_in", "ct state established,related accept");
+        assert_false(closed(f, MAIL));
+        assert_int_equal(firewall_read(f->firewall, &have, NULL), 0);
+        text = sample_diff(have, f->wanted);
+        ruleset_free(have);
+        assert_non_null(strstr(text, "+ chain forward: meta nfproto ipv4 ip daddr @fenced4 jump fence_in"));
+        fence(f, MAIL, true);
+        assert_true(closed(f, MAIL));
+        fence(f, MAIL, false);
+        list = nft("list", "ruleset");
+        assert_null(strstr(list, "@fenced"));
+}
+
 static void test_fence_outlives_load(void **state)
 {
         struct fixture *f = fixture(state);
@@ -286,20 +387,6 @@ static void test_overlapping_openings(void **state)
         ruleset_free(r);
 }
 
-/* A rule put in the place of ours that does another thing with nearly the same expressions. */
-static void replace_by_hand(struct fixture *f, const char *chain, const char *rule, const char *by)
-{
-        _cleanup_free_ char *what = path_join("list chain inet infra %s", chain), *list = nft("-a", what), *change = NULL;
-        char *line = strstr(list, rule), *handle = line ? strstr(line, "# handle ") : NULL;
-
-        (void)f;
-        assert_non_null(handle);
-        handle += strlen("# handle ");
-        handle[strcspn(handle, "\n")] = '\0';
-        change = path_join("replace rule inet infra %s handle %s %s", chain, handle, by);
-        free(nft("--", change));
-}
-
 /* Options that are easily overlooked, and each would open or break something. */
 static void test_nearly_the_same_rule(void **state)
 {
@@ -310,7 +397,7 @@ static void test_nearly_the_same_rule(void **state)
                 { "input", "ct state invalid", "ct state != invalid drop" },
                 { "input", "ct state established", "ct state established,related,new accept" },
                 { "forward", "@services4", "meta nfproto ipv4 ip daddr . meta l4proto . th sport vmap @services4" },
-                { "forward", "fenced4 jump fence_in", "meta nfproto ipv4 ip daddr @fenced4 goto fence_in" },
+                { "fence_host", "drop", "accept" },
                 { "prerouting", "@public_ports", "meta nfproto ipv4 fib saddr type local dnat ip to meta l4proto . th dport map @public_ports" },
                 { "prerouting", "@nat_in", "meta nfproto ipv4 dnat ip to ip daddr map @nat_in persistent" },
                 { "postrouting", "oifname \"br0\"", "meta nfproto ipv4 oifname \"br0\" ct original ip saddr 10.0.0.0/24 masquerade" },
@@ -469,7 +556,14 @@ static void test_bans(void **state)
         assert_int_equal(count_bans(f), 2);
         assert_int_equal(firewall_ban(f->firewall, "eno1", &net, 60000, NULL), 0);
         assert_int_equal(firewall_ban(f->firewall, "eno1", &one, 60000, NULL), -EALREADY);
-        assert_int_equal(firewall_ban(f->firewall, NULL, &one, 60000, NULL), -EEXIST);
+        assert_int_equal(firewall_unban(f->firewall, NULL, &one, NULL), -EEXIST);
+        /* The address everywhere, its network at one interface: both hold, and each is lifted by itself. */
+        assert_int_equal(firewall_ban(f->firewall, NULL, &one, 60000, NULL), 0);
+        assert_int_equal(count_bans(f), 3);
+        /* nft itself must be able to say what there is. */
+        free(nft("list", "ruleset"));
+        assert_int_equal(firewall_unban(f->firewall, NULL, &one, NULL), 0);
+        assert_int_equal(count_bans(f), 2);
         /* No difference to the policy, and they outlive a load. */
         assert_loaded(f, f->wanted);
         load(f, f->wanted);
@@ -527,6 +621,9 @@ int main(void)
                 cmocka_unit_test(test_text_of_what_is_loaded),
                 cmocka_unit_test(test_unload),
                 cmocka_unit_test(test_fence),
+                cmocka_unit_test(test_fence_stands_first_while_closed),
+                cmocka_unit_test(test_bans_stand_first_while_there_are_any),
+                cmocka_unit_test(test_fence_without_its_jumps),
                 cmocka_unit_test(test_fence_outlives_load),
                 cmocka_unit_test(test_fence_without_ruleset),
                 cmocka_unit_test(test_change_by_hand),
