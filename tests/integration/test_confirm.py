@@ -291,8 +291,8 @@ def rewrite(path, change):
 
 
 def refused_by_the_kernel(ruleset):
-    """A jump to a chain that is not there."""
-    text = json.dumps(ruleset).replace('"fence_in"', '"nowhere"', 1)
+    """Nothing is translated where packets are forwarded."""
+    text = json.dumps(ruleset).replace('"type": "filter"', '"type": "nat"')
     ruleset.clear()
     ruleset.update(json.loads(text))
 
