@@ -4,9 +4,12 @@
 
 #include "infractl/firewall-matrix.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "infractl/value.h"
 
-enum { LINE = 15, COLUMN = 118, HEAD_WIDTH = 150, TOP = 96, PAD = 6 };
+enum { LINE = 15, LETTER = 8, COLUMN_LEAST = 84, TOP = 104, PAD = 6, TITLE_WIDTH = 700 };
 
 static void add_escaped(struct str *s, const char *text)
 {
@@ -145,7 +148,7 @@ void matrix_html(struct str *s, const json_t *j)
         str_add(s, "</title>\n%s</head>\n<body>\n<main>\n<h1>Who may reach what on ", html_style);
         add_escaped(s, value_text(j, "host"));
         str_add(s, "</h1>\n<p>Rows come from, columns are reached. Each port was tried with a packet, over IPv4 and IPv6 where both ends have it: "
-                   "what stands here gets through, in bold what not anybody reaches. \xc2\xb7 = nothing gets through.</p>\n"
+                   "what stands here gets through, in bold what not everybody reaches. \xc2\xb7 = nothing gets through.</p>\n"
                    "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Matrix\">\n<table>\n<thead><tr><th scope=\"col\">from \\ to</th>");
         json_array_foreach(value_list(j, "to"), i, item) {
                 str_add(s, "<th scope=\"col\">");
@@ -164,9 +167,52 @@ static const char svg_style[] =
         "@media(prefers-color-scheme:dark){text{fill:#e6edf3}.d{fill:#9da7b1}.b{fill:#0f1318}.g{stroke:#343b44}.any{fill:#5a3d0c}"
         ".zone{fill:#173a66}.container{fill:#14492a}.network{fill:#44286a}.self{fill:#1a2028}}</style>\n";
 
+/* Where the columns begin; the last number is where the last one ends. A letter takes at most LETTER in most fonts. */
+struct layout {
+        size_t *x;
+        size_t n;
+};
+
+static size_t cell_width(const json_t *cell)
+{
+        size_t width = COLUMN_LEAST, i;
+        const json_t *port;
+
+        json_array_foreach(cell, i, port) {
+                _cleanup_str_ struct str text = {};
+
+                matrix_port(&text, port);
+                width = MAX(width, text.length * LETTER + 2 * PAD);
+        }
+        return width;
+}
+
+static bool lay_out(const json_t *j, struct layout *ret)
+{
+        const json_t *item, *row, *to = value_list(j, "to"), *from = value_list(j, "from");
+        size_t i, k;
+
+        ret->n = json_array_size(to);
+        ret->x = calloc(ret->n + 1, sizeof(*ret->x));
+        if (!ret->x)
+                return false;
+        ret->x[0] = COLUMN_LEAST;
+        json_array_foreach(from, i, row)
+                ret->x[0] = MAX(ret->x[0], strlen(value_text(row, "name")) * LETTER + 2 * PAD);
+        json_array_foreach(to, i, item) {
+                size_t width = strlen(value_text(item, "name")) * LETTER + 2 * PAD;
+
+                json_array_foreach(from, k, row)
+                        width = MAX(width, cell_width(json_array_get(value_list(row, "cells"), i)));
+                ret->x[i + 1] = ret->x[i] + width;
+        }
+        return true;
+}
+
+/* Two lines at least, for the name and what it is of. */
 static size_t row_height(const json_t *row, const json_t *any)
 {
-        size_t lines = 1, i;
+        size_t lines = 2, i;
         const json_t *cell;
 
         json_array_foreach(value_list(row, "cells"), i, cell)
@@ -182,18 +228,18 @@ static void svg_text(struct str *s, size_t x, size_t y, const char *class, const
         str_add(s, "</text>");
 }
 
-static void svg_cell(struct str *s, const json_t *row, const json_t *cell, const json_t *any, size_t x, size_t y)
+static void svg_cell(struct str *s, const json_t *row, const json_t *any, const struct layout *l, size_t column, size_t y)
 {
-        size_t height = row_height(row, any), column = (x - HEAD_WIDTH) / COLUMN, i;
-        const json_t *port, *other = json_array_get(any, column);
+        const json_t *port, *cell = json_array_get(value_list(row, "cells"), column), *other = json_array_get(any, column);
+        size_t x = l->x[column], i;
 
         if (is_as_any(row, cell, other)) {
                 svg_text(s, x + PAD, y + PAD + LINE - 4, "d", "as any");
                 return;
         }
         if (json_array_size(cell) > 0 || !json_is_array(cell))
-                str_add(s, "<rect x=\"%zu\" y=\"%zu\" width=\"%d\" height=\"%zu\" class=\"%s\"/>", x, y, COLUMN, height,
-                        json_is_array(cell) ? class_of(row) : "self");
+                str_add(s, "<rect x=\"%zu\" y=\"%zu\" width=\"%zu\" height=\"%zu\" class=\"%s\"/>", x, y, l->x[column + 1] - x,
+                        row_height(row, any), json_is_array(cell) ? class_of(row) : "self");
         json_array_foreach(cell, i, port) {
                 str_add(s, "<text x=\"%zu\" y=\"%zu\"%s>", x + PAD, y + PAD + LINE * (i + 1) - 4, is_more(row, port, other) ? " class=\"h\"" : "");
                 add_port(s, port);
@@ -201,24 +247,17 @@ static void svg_cell(struct str *s, const json_t *row, const json_t *cell, const
         }
 }
 
-static void svg_row(struct str *s, const json_t *row, const json_t *any, size_t y, size_t width)
+static void svg_row(struct str *s, const json_t *row, const json_t *any, const struct layout *l, size_t y)
 {
-        const json_t *cell;
-        size_t i;
-
-        json_array_foreach(value_list(row, "cells"), i, cell)
-                svg_cell(s, row, cell, any, HEAD_WIDTH + i * COLUMN, y);
+        for (size_t i = 0; i < l->n; i++)
+                svg_cell(s, row, any, l, i, y);
         svg_text(s, PAD, y + PAD + LINE - 4, "h", value_text(row, "name"));
-        str_add(s, "<line x1=\"0\" y1=\"%zu\" x2=\"%zu\" y2=\"%zu\" class=\"g\"/>\n", y, width, y);
+        svg_text(s, PAD, y + PAD + 2 * LINE - 4, "d", streq(class_of(row), "any") ? "anybody" : class_of(row));
+        str_add(s, "<line x1=\"0\" y1=\"%zu\" x2=\"%zu\" y2=\"%zu\" class=\"g\"/>\n", y, l->x[l->n], y);
 }
 
-void matrix_svg(struct str *s, const json_t *j)
+static void svg_title(struct str *s, const json_t *j, size_t width, size_t height)
 {
-        size_t width = HEAD_WIDTH + json_array_size(value_list(j, "to")) * COLUMN, height = TOP, y = TOP, i;
-        const json_t *item;
-
-        json_array_foreach(value_list(j, "from"), i, item)
-                height += row_height(item, any_cells(j));
         str_add(s, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%zu\" height=\"%zu\" viewBox=\"0 0 %zu %zu\" role=\"img\" "
                    "aria-labelledby=\"title desc\">\n<title id=\"title\">Who may reach what on ", width, height, width, height);
         add_escaped(s, value_text(j, "host"));
@@ -227,15 +266,31 @@ void matrix_svg(struct str *s, const json_t *j)
         str_add(s, "<text x=\"%d\" y=\"24\" class=\"h\">Who may reach what on ", PAD);
         add_escaped(s, value_text(j, "host"));
         str_add(s, "</text>");
-        svg_text(s, PAD, 46, "d", "Rows come from, columns are reached. Each port was tried with a packet; in bold what not anybody reaches.");
+        svg_text(s, PAD, 46, "d", "Rows come from, columns are reached. Each port was tried with a packet; in bold what not everybody reaches.");
+}
+
+void matrix_svg(struct str *s, const json_t *j)
+{
+        size_t height = TOP, y = TOP, i;
+        struct layout l = {};
+        const json_t *item;
+
+        if (!lay_out(j, &l)) {
+                s->failed = true;
+                return;
+        }
+        json_array_foreach(value_list(j, "from"), i, item)
+                height += row_height(item, any_cells(j));
+        svg_title(s, j, MAX(l.x[l.n], (size_t)TITLE_WIDTH), height);
         json_array_foreach(value_list(j, "to"), i, item) {
-                svg_text(s, HEAD_WIDTH + i * COLUMN + PAD, TOP - 12, "h", value_text(item, "name"));
-                str_add(s, "<line x1=\"%zu\" y1=\"%d\" x2=\"%zu\" y2=\"%zu\" class=\"g\"/>\n", HEAD_WIDTH + i * COLUMN, TOP - 30,
-                        HEAD_WIDTH + i * COLUMN, height);
+                svg_text(s, l.x[i] + PAD, TOP - 24, "h", value_text(item, "name"));
+                svg_text(s, l.x[i] + PAD, TOP - 9, "d", streq(value_text(item, "kind"), "host") ? "host" : "container");
+                str_add(s, "<line x1=\"%zu\" y1=\"%d\" x2=\"%zu\" y2=\"%zu\" class=\"g\"/>\n", l.x[i], TOP - 40, l.x[i], height);
         }
         json_array_foreach(value_list(j, "from"), i, item) {
-                svg_row(s, item, any_cells(j), y, width);
+                svg_row(s, item, any_cells(j), &l, y);
                 y += row_height(item, any_cells(j));
         }
         str_add(s, "</svg>\n");
+        free(l.x);
 }

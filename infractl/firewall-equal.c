@@ -66,13 +66,11 @@ int firewall_equal_word(struct infractl *i)
         _cleanup_json_ json_t *j = NULL;
         _cleanup_free_ char *text = NULL;
         infra_error *e = NULL;
-        int code, r = infra_firewall_equal(i->arguments[1], i->arguments[2], i->values[OPTION_PROFILES],
+        int r = infra_firewall_equal(i->arguments[1], i->arguments[2], i->values[OPTION_PROFILES],
                                            i->flags[OPTION_JSON] ? 0 : DIFFERENCES_SHOWN, &text, &e);
 
-        if (r < 0) {
-                code = outcome(r, e);
-                return code == EXIT_FAILED ? EXIT_UNDECIDED : code; /* 1 would say that they differ */
-        }
+        if (r < 0)
+                return firewall_no_answer(r, e);
         j = json_loads(text, 0, NULL);
         if (i->flags[OPTION_JSON])
                 print_json(j);

@@ -66,7 +66,7 @@ int firewall_explain_word(struct infractl *i)
         int r = infra_firewall_explain(&what, &text, &e);
 
         if (r < 0)
-                return r == -EINVAL ? (outcome(r, e), EXIT_USAGE) : outcome(r, e);
+                return r == -EINVAL ? (outcome(r, e), EXIT_USAGE) : firewall_no_answer(r, e);
         j = json_loads(text, 0, NULL);
         if (i->flags[OPTION_JSON])
                 print_json(j);

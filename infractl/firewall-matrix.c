@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <infra/firewall.h>
 
@@ -69,13 +70,12 @@ static bool add_to_group(struct group **groups, size_t *n, const json_t *cell, c
         return !g->names.failed;
 }
 
-static bool add_column(struct table *t, const json_t *j, size_t column)
+/* All that reach the container; to be freed with groups_free(). */
+static bool find_groups(const json_t *j, size_t column, struct group **ret, size_t *ret_n)
 {
-        const char *name = value_text(json_array_get(value_list(j, "to"), column), "name");
-        struct group *groups = NULL;
         const json_t *row;
         bool right = true;
-        size_t n = 0, i;
+        size_t i;
 
         json_array_foreach(value_list(j, "from"), i, row) {
                 const json_t *cell = json_array_get(value_list(row, "cells"), column);
@@ -84,16 +84,57 @@ static bool add_column(struct table *t, const json_t *j, size_t column)
                 /* A zone may be called as a container is. */
                 str_add(&origin, "%s%s", value_text(row, "name"), streq(value_text(row, "kind"), "zone") ? " (zone)" : "");
                 if (right && json_array_size(cell) > 0)
-                        right = !origin.failed && add_to_group(&groups, &n, cell, origin.text);
+                        right = !origin.failed && add_to_group(ret, ret_n, cell, origin.text);
         }
-        for (i = 0; i < n; i++) {
-                table_add(t, STYLE_BOLD, "%s", name);
-                table_add(t, STYLE_PLAIN, "%s", groups[i].ports);
-                table_add(t, STYLE_PLAIN, "%s", groups[i].names.text ? groups[i].names.text : "");
+        return right;
+}
+
+static void groups_free(struct group *groups, size_t n)
+{
+        for (size_t i = 0; i < n; i++) {
                 free(groups[i].ports);
                 str_done(&groups[i].names);
         }
         free(groups);
+}
+
+static void print_rows(struct table *t, const char *name, const struct group *groups, size_t n)
+{
+        for (size_t i = 0; i < n; i++) {
+                table_add(t, STYLE_BOLD, "%s", name);
+                table_add(t, STYLE_PLAIN, "%s", groups[i].ports);
+                table_add(t, STYLE_PLAIN, "%s", groups[i].names.text ? groups[i].names.text : "");
+        }
+}
+
+/* Where the table is wider than the screen. */
+static void print_block(const struct terminal *t, const char *name, const struct group *groups, size_t n)
+{
+        if (n)
+                printf("%s%s%s\n", style_on(t, STYLE_BOLD), name, style_off(t, STYLE_BOLD));
+        for (size_t i = 0; i < n; i++) {
+                print_wrapped(t, groups[i].names.text ? groups[i].names.text : "", 2);
+                print_wrapped(t, groups[i].ports, 6);
+        }
+}
+
+/* @table: rows are added to it; NULL: printed as blocks. */
+static bool print_columns(const struct terminal *t, struct table *table, const json_t *j)
+{
+        bool right = true;
+
+        for (size_t k = 0; right && k < json_array_size(value_list(j, "to")); k++) {
+                const char *name = value_text(json_array_get(value_list(j, "to"), k), "name");
+                struct group *groups = NULL;
+                size_t n = 0;
+
+                right = find_groups(j, k, &groups, &n);
+                if (right && table)
+                        print_rows(table, name, groups, n);
+                else if (right)
+                        print_block(t, name, groups, n);
+                groups_free(groups, n);
+        }
         return right;
 }
 
@@ -106,10 +147,12 @@ static int print_people(const struct infractl *i, json_t *j)
         if (!table)
                 return outcome(-ENOMEM, NULL);
         json_make_printable(j, t.utf8);
-        for (size_t k = 0; k < json_array_size(value_list(j, "to")); k++)
-                if (!add_column(table, j, k))
-                        return outcome(-ENOMEM, NULL);
-        table_print(table);
+        if (!print_columns(&t, table, j))
+                return outcome(-ENOMEM, NULL);
+        if (!isatty(STDOUT_FILENO) || table_width(table) <= t.width)
+                table_print(table);
+        else if (!print_columns(&t, NULL, j))
+                return outcome(-ENOMEM, NULL);
         printf("\nEvery port was tried with a packet. Who reaches what any does is not repeated.\n");
         return EXIT_OK;
 }

@@ -15,6 +15,9 @@ struct firewall_word {
 extern const struct firewall_word firewall_words[];
 extern const size_t n_firewall_words;
 
+/* Of words whose exit status answers: the one for an error, which is told. */
+int firewall_no_answer(int r, infra_error *e);
+
 int firewall_show_word(struct infractl *i);
 int firewall_diff_word(struct infractl *i);
 int firewall_ban_word(struct infractl *i);

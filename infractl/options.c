@@ -33,8 +33,8 @@ const struct option_row option_rows[OPTION_MAX] = {
         [OPTION_FOR] = { "for", 0, "DURATION", "how long a ban holds (10m, 1h, 7d; default: until it is lifted)" },
         [OPTION_IN] = { "in", 0, "SOURCE", "a policy directory, kernel, or files of iptables-save (a+b)" },
         [OPTION_FROM] = { "from", 0, "ZONE", "zone or interface the packet comes by" },
-        [OPTION_TO] = { "to", 0, "INTERFACE", "interface the packet leaves by" },
-        [OPTION_CT_STATE] = { "connection", 0, "STATE", "of its connection: new (default), established, related, invalid" },
+        [OPTION_TO] = { "to", 0, "ZONE", "zone or interface the packet leaves by" },
+        [OPTION_CT_STATE] = { "connection", 0, "STATE", "of its connection: new (default), established, related, invalid, untracked" },
         [OPTION_FORMAT] = { "format", 0, "FORMAT", "table (default), svg, html or json" },
         [OPTION_OUTPUT] = { "output", 'o', "FILE", "write there instead of standard output" },
         [OPTION_ROOT] = { "root", 0, "DIR", "look for services that start at boot below DIR" },
@@ -195,7 +195,7 @@ static int parse_words(struct infractl *i, int argc, char **argv)
                         plain = true;
                 else if (!plain && startswith(word, "--"))
                         r = parse_long(i, argc, argv, &at);
-                else if (!plain && word[0] == '-' && word[1])
+                else if (!plain && word[0] == '-' && word[1] && word[1] != '>') /* "->" points from a sender to a receiver */
                         r = parse_letter(i, argc, argv, &at);
                 else
                         r = parse_word(i, word);

@@ -125,6 +125,18 @@ static void print_row(const struct table *t, const size_t *widths, size_t row, b
         putchar('\n');
 }
 
+size_t table_width(const struct table *t)
+{
+        size_t width = t->indent;
+
+        for (size_t i = 0; i < t->n_columns; i++) {
+                size_t column = column_width(t, i);
+
+                width += column ? column + (i ? 2 : 0) : 0;
+        }
+        return width;
+}
+
 void table_print(const struct table *t)
 {
         size_t widths[TABLE_COLUMNS_MAX] = {}, rows = table_rows(t);

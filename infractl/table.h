@@ -21,6 +21,8 @@ struct table *table_free(struct table *t);
 /* The next cell, row by row; the text is copied. */
 void table_add(struct table *t, enum style style, const char *format, ...) __attribute__((format(printf, 3, 4)));
 size_t table_rows(const struct table *t);
+/* How many columns of the screen it takes. */
+size_t table_width(const struct table *t);
 /* Prints titles (unless all are "") and rows. Nothing when there is no row. */
 void table_print(const struct table *t);
 

@@ -25,6 +25,14 @@ const struct firewall_word firewall_words[] = {
 };
 const size_t n_firewall_words = ELEMENTS(firewall_words);
 
+/* 1 is an answer (dropped, different), and what is not there is not a container or run of that name. */
+int firewall_no_answer(int r, infra_error *e)
+{
+        int code = outcome(r, e);
+
+        return code == EXIT_FAILED || code == EXIT_NOT_FOUND ? EXIT_UNDECIDED : code;
+}
+
 static int usage(void)
 {
         fprintf(stderr, "Usage: infractl firewall WORD [ARGUMENT...]; the words:\n");

@@ -239,7 +239,8 @@ struct host {
         size_t n_services;
         struct connection *connects; /* that the host itself may open */
         size_t n_connects;
-        bool connects_only;         /* whether `connects` is given: nothing else leaves then */
+        struct span connects_span;
+        bool connects_only;         /* whether `connects` is given, if only as []: nothing else leaves then */
         unsigned id_first;          /* first subordinate id, default 100000 */
         unsigned id_count;          /* default 65536 */
         char *console_kind;         /* remote console: kind, address, holder; NULL when not given */

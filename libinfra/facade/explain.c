@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fd.h"
 #include "base/str.h"
 #include "facade/flow.h"
 
@@ -31,20 +32,55 @@ static int set_state(struct flow *f, const char *state, infra_error **reterr)
         return infra_error_set(reterr, -EINVAL, "'%s' is none of new, established, related, invalid, untracked", state);
 }
 
+static bool is_known(const infra_estate *e, const char *interface)
+{
+        bool known = streq(interface, e->host.bridge) || streq(interface, "lo");
+
+        for (size_t i = 0; i < e->n_zones; i++)
+                known = known || (e->zones[i].interface && streq(e->zones[i].interface, interface));
+        return known;
+}
+
+static const char *near_zone(const infra_estate *e, const char *text)
+{
+        const char *names[256];
+        size_t n = 0;
+
+        if (!e || is_known(e, text))
+                return NULL;
+        for (size_t i = 0; i < e->n_zones && n < ELEMENTS(names); i++)
+                names[n++] = e->zones[i].name;
+        return str_nearest(text, names, n);
+}
+
+/* A mistyped zone must not pass for an interface without a word. */
+static int tell_strange(const struct source *s, const char *interface, struct trace *t)
+{
+        _cleanup_free_ char *text = NULL;
+
+        if (!interface || !s->estate || estate_zone(s->estate, interface) || is_known(s->estate, interface))
+                return 0;
+        text = path_join("%s is no zone, so it is taken for the name of an interface", interface);
+        return text ? strlist_add(&t->assumed, text) : -ENOMEM;
+}
+
 /* A zone's interface, or the interface itself. */
 static int set_interface(const struct source *s, const char *text, const char **ret, infra_error **reterr)
 {
         const struct zone *z = text && s->estate ? estate_zone(s->estate, text) : NULL;
+        const char *near = text && !z ? near_zone(s->estate, text) : NULL;
 
         *ret = z ? z->interface : text;
         if (z && !z->interface)
                 return infra_error_set(reterr, -EINVAL, "zone %s has no interface", text);
+        if (near)
+                return infra_error_set(reterr, -EINVAL, "'%s' is no zone; did you mean '%s'?", text, near);
         if (text && strlen(*ret) > 15)
                 return infra_error_set(reterr, -EINVAL, "'%s' is no zone and too long for an interface", text);
         return 0;
 }
 
-/* Files of iptables say nothing of routes: what has a way out is forwarded, all else is for the host. */
+/* Without routes: what has a way out is forwarded, all else is taken for the host's own. */
 static int find_packet(const struct source *s, const struct infra_packet *what, struct packet *ret, enum path *ret_path, infra_error **reterr)
 {
         struct flow f;
@@ -58,6 +94,7 @@ static int find_packet(const struct source *s, const struct infra_packet *what, 
                 r = set_interface(s, what->to, &f.out, reterr);
         if (r >= 0)
                 r = flow_packet(&f, s, ret, ret_path, reterr);
+        ret->follows = f.state == STATE_BIT_ESTABLISHED;
         if (r >= 0 && !s->routed)
                 *ret_path = f.out ? PATH_THROUGH : PATH_TO_HOST;
         return r;
@@ -91,6 +128,30 @@ json_t *describe_trace(const struct trace *t)
                          assumed, "unknown", t->unknown ? t->unknown : "");
 }
 
+static bool was_translated(const struct trace *t)
+{
+        for (size_t i = 0; i < t->n_steps; i++)
+                if (t->steps[i].rule && (t->steps[i].rule->verdict.kind == VERDICT_DNAT || t->steps[i].rule->verdict.kind == VERDICT_DNAT_PORT))
+                        return true;
+        return false;
+}
+
+/* Where nothing is known of routes, a packet that gets another destination is forwarded, others are for the host; both is told. */
+static int follow(const struct source *s, const struct packet *p, enum path path, const char *to, struct trace *ret)
+{
+        static const char here[] = "nothing is known of routes (--policy DIR): taken for a packet to the host itself; --to says where it leaves";
+        static const char on[] = "nothing is known of routes (--policy DIR): forwarded, since it is translated; --to says by which interface";
+        int r = trace_packet(s->ruleset, p, path, s->routed ? &s->routing : NULL, ret);
+
+        if (r < 0 || s->routed || to)
+                return r;
+        if (!was_translated(ret))
+                return strlist_add(&ret->assumed, here);
+        trace_done(ret);
+        r = trace_packet(s->ruleset, p, PATH_THROUGH, NULL, ret);
+        return r < 0 ? r : strlist_add(&ret->assumed, on);
+}
+
 INFRA_PUBLIC int infra_firewall_explain(const struct infra_packet *what, char **ret_json, infra_error **reterr)
 {
         _cleanup_source_ struct source s = {};
@@ -105,7 +166,8 @@ INFRA_PUBLIC int infra_firewall_explain(const struct infra_packet *what, char **
                 r = find_packet(&s, what, &p, &path, reterr);
         if (r < 0)
                 return r;
-        if (trace_packet(s.ruleset, &p, path, s.routed ? &s.routing : NULL, &t) < 0)
+        if (follow(&s, &p, path, what->to, &t) < 0 || tell_strange(&s, what->from, &t) < 0 ||
+            tell_strange(&s, what->to, &t) < 0)
                 return infra_error_oom(reterr);
         before = packet_text(&p);
         j = describe_trace(&t);

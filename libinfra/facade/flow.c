@@ -85,8 +85,10 @@ static bool in_networks(const infra_estate *e, const struct zone *z, int family,
         return false;
 }
 
-static bool in_zone(const infra_estate *e, const struct zone *z, int family, struct address *ret, unsigned depth)
+/* Somebody of it, and where he comes in if that is said: of a zone in a zone its own interface, unless the outer one has one. */
+static bool in_zone(const infra_estate *e, const struct zone *z, int family, struct address *ret, const char **ret_interface, unsigned depth)
 {
+        *ret_interface = z->interface;
         if (in_networks(e, z, family, ret))
                 return true;
         for (size_t i = 0; i < z->n_networks; i++)
@@ -101,15 +103,21 @@ static bool in_zone(const infra_estate *e, const struct zone *z, int family, str
                         inside(e, &o->network, ret);
                         return true;
                 }
-                if ((o->kind == ORIGIN_CONTAINER && in_container(&e->containers[o->index], family, ret)) ||
-                    (o->kind == ORIGIN_ZONE && in_zone(e, &e->zones[o->index], family, ret, depth + 1)))
+                if (o->kind == ORIGIN_CONTAINER && in_container(&e->containers[o->index], family, ret))
                         return true;
+                if (o->kind == ORIGIN_ZONE && in_zone(e, &e->zones[o->index], family, ret, ret_interface, depth + 1)) {
+                        *ret_interface = z->interface ? z->interface : *ret_interface;
+                        return true;
+                }
         }
+        *ret_interface = z->interface;
         return z->interface && z->n_networks == 0 && stranger(e, family, ret);
 }
 
 static bool has_address(const infra_estate *e, const struct end *x, int family, struct address *ret)
 {
+        const char *interface;
+
         switch (x->kind) {
         case END_ADDRESS:
                 *ret = x->address;
@@ -122,7 +130,7 @@ static bool has_address(const infra_estate *e, const struct end *x, int family, 
         case END_CONTAINER:
                 return in_container(x->container, family, ret);
         default:
-                return in_zone(e, x->zone, family, ret, 0);
+                return in_zone(e, x->zone, family, ret, &interface, 0);
         }
 }
 
@@ -241,31 +249,43 @@ static void set_path(const struct flow *f, const struct source *s, const struct 
         }
 }
 
+static int no_address(const struct end *x, int family, infra_error **reterr)
+{
+        const char *name = x->kind == END_CONTAINER ? x->container->name : x->kind == END_ZONE ? x->zone->name : x->kind == END_HOST ? "the host" : "this end";
+
+        return infra_error_set(reterr, -EINVAL, "packet, column %zu: %s has no IPv%c address, and the other end needs one", x->column, name,
+                               family == AF_INET ? '4' : '6');
+}
+
 int flow_packet(const struct flow *f, const struct source *s, struct packet *p, enum path *ret_path, infra_error **reterr)
 {
         const infra_estate *e = s->estate;
         int family = family_of(f, e);
         struct address from, to;
         uint16_t port = f->to.port;
+        struct flow way = *f;
+        const char *interface;
         char in[16] = "";
         bool local = false;
 
         if (!has_address(e, &f->from, family, &from) || !has_address(e, &f->to, family, &to))
-                return infra_error_set(reterr, -EINVAL, "packet, column %zu: there is no IPv%c address for this end",
-                                       has_address(e, &f->from, family, &from) ? f->to.column : f->from.column, family == AF_INET ? '4' : '6');
+                return no_address(has_address(e, &f->from, family, &from) ? &f->to : &f->from, family, reterr);
         if ((f->protocol == IPPROTO_ICMP && family != AF_INET) || (f->protocol == IPPROTO_ICMPV6 && family != AF_INET6))
                 return infra_error_set(reterr, -EINVAL, "packet, column %zu: this ICMP belongs to the other IP version", f->to.column);
         s->routing.look(&s->routing, family, from.bytes, in, &local);
-        if (f->from.kind == END_ZONE && f->from.zone->interface)
-                snprintf(in, sizeof(in), "%s", f->from.zone->interface);
+        if (f->from.kind == END_ZONE && in_zone(e, f->from.zone, family, &from, &interface, 0) && interface)
+                snprintf(in, sizeof(in), "%s", interface);
         if (f->in)
                 snprintf(in, sizeof(in), "%s", f->in);
+        /* What is at the bridge may be switched. */
+        if (!f->out && f->to.kind == END_ZONE && in_zone(e, f->to.zone, family, &to, &interface, 0) && interface && !streq(interface, e->host.bridge))
+                way.out = interface;
         if (f->to.kind == END_CONTAINER && !local && !on_bridge(e, &from))
                 from_outside(f, e, in, &to, &port);
         packet_init(p, family);
         memcpy(p->fields[family == AF_INET ? FIELD_IP_SADDR : FIELD_IP6_SADDR], from.bytes, family == AF_INET ? 4 : 16);
         memcpy(p->fields[family == AF_INET ? FIELD_IP_DADDR : FIELD_IP6_DADDR], to.bytes, family == AF_INET ? 4 : 16);
         set_transport(f, port, p);
-        set_path(f, s, &from, &to, in, local, p, ret_path);
+        set_path(&way, s, &from, &to, in, local, p, ret_path);
         return 0;
 }

@@ -6,9 +6,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "base/str.h"
@@ -23,13 +25,16 @@ void source_done(struct source *s)
         legacy_done(&s->legacy);
 }
 
-/* The first mistake is the error; all of them are what `infractl check` is for. */
-static int first_mistake(const infra_diags *diags, const char *from, infra_error **reterr)
+/* The first mistake is the error; all of them are what `infractl check` is for. @directory: that files are told within, or NULL. */
+static int first_mistake(const infra_diags *diags, const char *directory, infra_error **reterr)
 {
         const struct diag *d = &diags->items[0];
+        char more[48] = "";
 
-        return infra_error_set(reterr, -EBADMSG, "%s: %s:%u:%u: %s%s", from, d->file, d->line, d->column, d->message,
-                               diags->n > 1 ? " (and more)" : "");
+        if (diags->n > 1)
+                snprintf(more, sizeof(more), " (and %zu more mistake%s)", diags->n - 1, diags->n == 2 ? "" : "s");
+        return infra_error_set(reterr, -EBADMSG, "%s%s%s:%u:%u: %s%s%s%s%s", directory ? directory : "", directory ? ": " : "", d->file, d->line,
+                               d->column, d->message, d->hint ? " (" : "", d->hint ? d->hint : "", d->hint ? ")" : "", more);
 }
 
 static const struct zone *zone_with(const infra_estate *e, int family, const uint8_t *to)
@@ -57,6 +62,11 @@ static const struct zone *zone_outside(const infra_estate *e)
         return NULL;
 }
 
+static bool is_loopback(int family, const uint8_t *a)
+{
+        return family == AF_INET ? a[0] == 127 : memcmp(a, &in6addr_loopback, 16) == 0;
+}
+
 static void look_in_estate(const struct routing *r, int family, const uint8_t *to, char ret_interface[static 16], bool *ret_local)
 {
         const infra_estate *e = r->userdata;
@@ -66,15 +76,17 @@ static void look_in_estate(const struct routing *r, int family, const uint8_t *t
         const char *interface;
 
         memcpy(a.bytes, to, a.prefix / 8);
-        *ret_local = address_is_set(bridge) && address_equal(&a, &own);
-        if (address_is_set(bridge) && address_contains(bridge, &a)) {
+        *ret_local = is_loopback(family, to) || (address_is_set(bridge) && address_equal(&a, &own));
+        if (is_loopback(family, to)) {
+                interface = "lo";
+        } else if (address_is_set(bridge) && address_contains(bridge, &a)) {
                 interface = e->host.bridge;
         } else {
                 z = z ? z : zone_outside(e);
                 interface = z ? z->interface : "";
         }
         memset(ret_interface, 0, 16);
-        memcpy(ret_interface, interface, strnlen(interface, 15));
+        snprintf(ret_interface, 16, "%s", interface);
 }
 
 static void look_in_kernel(const struct routing *r, int family, const uint8_t *to, char ret_interface[static 16], bool *ret_local)
@@ -115,10 +127,18 @@ static int from_policy(struct source *s, const char *directory, const char *prof
         return firewall_compile(s->estate, &s->ruleset, reterr);
 }
 
+/* Names are a help; without a policy there are none. */
+static void use_names(struct source *s, const char *policy, const char *profiles)
+{
+        _cleanup_error_ infra_error *ignored = NULL;
+
+        if (policy && load_policy(policy, profiles, &s->estate, &ignored) < 0)
+                s->estate = NULL;
+}
+
 static int from_kernel(struct source *s, const char *policy, const char *profiles, infra_error **reterr)
 {
         _cleanup_firewall_ struct firewall *f = NULL;
-        _cleanup_error_ infra_error *ignored = NULL;
         int r = firewall_open(&f, reterr);
 
         if (r >= 0)
@@ -127,9 +147,7 @@ static int from_kernel(struct source *s, const char *policy, const char *profile
                 return r;
         if (!s->ruleset)
                 return infra_error_set(reterr, -ENOENT, "our ruleset is not loaded; `infractl apply` loads it");
-        /* Names are a help; without a policy there are none. */
-        if (policy && load_policy(policy, profiles, &s->estate, &ignored) < 0)
-                s->estate = NULL;
+        use_names(s, policy, profiles);
         s->routing = (struct routing){ look_in_kernel, NULL };
         s->routed = true;
         return 0;
@@ -145,7 +163,8 @@ static int read_save(struct source *s, const char *path, infra_diags *diags, inf
         return legacy_read_save(&s->legacy, path, text, 0, diags, reterr);
 }
 
-static int from_files(struct source *s, const char *from, infra_error **reterr)
+/* The rules themselves say nothing of names and routes; a policy of that host does. */
+static int from_files(struct source *s, const char *from, const char *policy, const char *profiles, infra_error **reterr)
 {
         _cleanup_diags_ infra_diags *diags = infra_diags_new(), *unknown = infra_diags_new();
         _cleanup_free_ char *names = strdup(from);
@@ -154,11 +173,20 @@ static int from_files(struct source *s, const char *from, infra_error **reterr)
 
         if (!diags || !unknown || !names)
                 return infra_error_oom(reterr);
+        /* A file may have a plus in its name. */
+        if (access(from, F_OK) == 0)
+                p = NULL, r = read_save(s, from, diags, reterr);
         for (char *name; r >= 0 && (name = strsep(&p, "+"));)
                 r = read_save(s, name, diags, reterr);
         if (r >= 0)
                 r = legacy_translate(&s->legacy, true, &s->ruleset, unknown, reterr);
-        return r == -EBADMSG && diags->n > 0 ? first_mistake(diags, from, reterr) : r;
+        if (r < 0)
+                return r == -EBADMSG && diags->n > 0 ? first_mistake(diags, NULL, reterr) : r;
+        use_names(s, policy, profiles);
+        s->routed = s->estate;
+        if (s->estate)
+                s->routing = (struct routing){ look_in_estate, s->estate };
+        return 0;
 }
 
 int source_load(const char *from, const char *policy, const char *profiles, struct source *ret, infra_error **reterr)
@@ -170,5 +198,5 @@ int source_load(const char *from, const char *policy, const char *profiles, stru
                 return from_kernel(ret, policy, profiles, reterr);
         if (stat(from, &st) == 0 && S_ISDIR(st.st_mode))
                 return from_policy(ret, from, profiles, reterr);
-        return from_files(ret, from, reterr);
+        return from_files(ret, from, policy, profiles, reterr);
 }

@@ -9,7 +9,7 @@
 
 struct source {
         struct ruleset *ruleset;
-        infra_estate *estate;  /* of a policy; for the kernel the policy's, if there is one; else NULL */
+        infra_estate *estate;  /* of a policy; for the kernel and files that of @policy, if there is one; else NULL */
         struct legacy legacy;  /* whose files spans point into */
         struct routing routing;
         bool routed;           /* whether routing knows anything */
@@ -17,7 +17,8 @@ struct source {
 
 void source_done(struct source *s);
 /*
- * @from: "kernel", a directory, or files joined by "+". @policy (or NULL): whose zones and names are used with the kernel.
+ * @from: "kernel", a directory, or files joined by "+". @policy (or NULL): whose zones and names are used with the kernel
+ * and, for routes as well, with files.
  * -EBADMSG when it cannot be read, with the first mistake in the error. Where rules of iptables are not understood, the
  * ruleset says so (`unknown`).
  */

@@ -161,12 +161,15 @@ static bool is_near(const struct table *t, const infra_estate *e, const struct a
         return address_is_set(own) && (address_contains(own, net) || address_contains(net, own));
 }
 
+/* A zone with an interface is only what comes in or leaves there, its members as well. */
 static int add_zone(struct table *t, const struct shape *shape, const infra_estate *e, int family, const struct opening *o)
 {
         const struct zone *z = &e->zones[o->peer->index];
-        const char *interface = z->interface;
+        const char *interface = z->interface ? z->interface : o->interface;
         int r = 0;
 
+        if (o->interface && !streq(o->interface, interface))
+                return 0; /* nothing comes in at two */
         /* Packets that the bridge switches show the containers' ends as interfaces, never the bridge itself. */
         if (t->family == NFPROTO_BRIDGE && interface) {
                 if (!streq(interface, e->host.bridge))
@@ -182,6 +185,7 @@ static int add_zone(struct table *t, const struct shape *shape, const infra_esta
                 struct opening member = *o;
 
                 member.peer = &z->members[i];
+                member.interface = interface;
                 r = opening_add(t, shape, e, family, &member);
         }
         return r;
@@ -200,11 +204,11 @@ int opening_add(struct table *t, const struct shape *shape, const infra_estate *
         case ORIGIN_CONTAINER:
                 c = &e->containers[o->peer->index];
                 host = address_host(family == AF_INET ? &c->internal : &c->ipv6);
-                return address_is_set(&host) ? add_element(t, e, shape, family, o, NULL, &host) : 0;
+                return address_is_set(&host) ? add_element(t, e, shape, family, o, o->interface, &host) : 0;
         case ORIGIN_NETWORK:
                 if (o->peer->network.family != family || !is_near(t, e, &o->peer->network))
                         return 0;
-                return add_element(t, e, shape, family, o, NULL, &o->peer->network);
+                return add_element(t, e, shape, family, o, o->interface, &o->peer->network);
         default:
                 return 0; /* local: nobody; host: it does not come through here */
         }

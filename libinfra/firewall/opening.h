@@ -35,6 +35,7 @@ extern const struct shape shape_services, shape_connects, shape_host, shape_outp
 struct opening {
         const struct origin *peer;
         const struct address *own; /* NULL with shape_host */
+        const char *interface;     /* of the zone whose member the peer is; NULL: it does not matter */
         struct ports ports;
         const struct span *span;
 };

@@ -66,7 +66,7 @@ static const struct key host_keys[] = {
         { "packages", VALUE_MAPPING, .table = &packages_table, .doc = "where packages come from" },
         { "resolvers", VALUE_ADDRESSES, LIST(struct host, resolvers), .doc = "name servers of the containers" },
         { "services", VALUE_MAPPINGS, LIST(struct host, services), .table = &service_table, .doc = "services of the host itself" },
-        { "connects", VALUE_MAPPINGS, LIST(struct host, connects), .table = &connection_table, .doc = "connections the host itself may open; once given, no others" },
+        { "connects", VALUE_MAPPINGS, LIST(struct host, connects), .where = offsetof(struct host, connects_span) + 1, .table = &connection_table, .doc = "connections the host itself may open; once given, no others" },
         { "lxc-path", VALUE_PATH, AT(struct host, lxc_path), .doc = "default /var/lib/lxc" },
         { "subordinate-ids", VALUE_MAPPING, .table = &ids_table, .doc = "ids of unprivileged containers on the host" },
         { "remote-console", VALUE_MAPPING, .table = &console_table, .doc = "the way in when the network is gone" },

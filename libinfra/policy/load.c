@@ -143,6 +143,7 @@ static void own_filter(const infra_estate *e, struct filter *f)
 static void own_spans(infra_estate *e)
 {
         own_span(e, &e->host.span);
+        own_span(e, &e->host.connects_span);
         own_services(e, e->host.services, e->host.n_services);
         for (size_t i = 0; i < e->host.n_third_party; i++)
                 own_span(e, &e->host.third_party[i].span);

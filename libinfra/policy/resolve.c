@@ -335,7 +335,7 @@ void draft_resolve(struct draft *d)
         for (size_t i = 0; i < d->host.n_connects; i++)
                 if (d->host.connects[i].to.name)
                         resolve_origin(d, &d->host.connects[i].to);
-        d->host.connects_only = d->host.n_connects > 0;
+        d->host.connects_only = d->host.connects_span.line > 0;
         for (size_t i = 0; i < d->n_zones; i++)
                 resolve_origins(d, d->zones[i].members, d->zones[i].n_members);
         resolve_origins(d, d->filter.rescue, d->filter.n_rescue);

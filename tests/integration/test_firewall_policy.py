@@ -2,9 +2,8 @@
 """What firewall.yaml, limits, translations and bans do to packets in the kernel."""
 
 import json
-import socket
+import shutil
 import subprocess
-import time
 
 import pytest
 
@@ -32,6 +31,8 @@ connects:
 zones:
   internet: { interface: eno1, translate: 198.51.100.99 }
   friends: { members: [203.0.113.64/26, 198.51.100.7] }
+  office: { interface: eno2, translate: 172.16.2.1, networks: [172.16.2.0/24], members: [friends, lan, web] }
+  lan: { interface: br0 }
 """,
     "firewall.yaml": """\
 counters: true
@@ -61,8 +62,10 @@ services:
   - { port: 25/tcp, from: any, probe: none }
   - { port: 587/tcp, from: any, limit: 3/hour burst 3, probe: none }
   - { port: 993/tcp, from: friends, probe: none }
+  - { port: 995/tcp, from: office, probe: none }
 connects:
   - { to: internet, port: 25/tcp }
+  - { to: office, port: 389/tcp }
 """,
     "containers/web.yaml": """\
 container: web
@@ -114,6 +117,18 @@ def test_members_of_a_zone(path):
         ("br0", "203.0.113.65", "10.0.0.19", 993), ("br0", "198.51.100.7", "10.0.0.19", 993), None]
 
 
+def test_members_at_an_interface(path):
+    """Of a zone with an interface is only what comes in or leaves there, however its addresses are given."""
+    assert through(path, ask("172.16.2.5", "10.0.0.19", 995, interface="eno2"), ask("203.0.113.65", "10.0.0.19", 995, interface="eno2"),
+                   ask("198.51.100.7", "10.0.0.19", 995, interface="eno2"), ask("203.0.113.1", "10.0.0.19", 995, interface="eno2")) == [
+        ("br0", "172.16.2.5", "10.0.0.19", 995), ("br0", "203.0.113.65", "10.0.0.19", 995), ("br0", "198.51.100.7", "10.0.0.19", 995), None]
+    assert through(path, ask("203.0.113.65", "198.51.100.231", 995), ask("172.16.2.5", "198.51.100.231", 995),
+                   ask("10.0.0.26", "198.51.100.231", 995, interface="br0"), ask("10.0.0.99", "198.51.100.231", 995, interface="br0")) == [None] * 4
+    path.router.run("ip", "route", "add", "203.0.113.64/26", "via", "10.253.0.2")
+    assert through(path, ask("10.0.0.19", "203.0.113.65", 389, interface="br0"), ask("10.0.0.19", "198.51.100.7", 389, interface="br0")) == [
+        ("eno2", "172.16.2.1", "203.0.113.65", 389), None]
+
+
 def test_limit_of_each_source(path):
     one = [ask("203.0.113.7", "198.51.100.231", 587, sport=40000 + n) for n in range(6)]
     other = [ask("203.0.113.8", "198.51.100.231", 587, sport=40000 + n) for n in range(2)]
@@ -153,19 +168,20 @@ def test_rules_chains_and_sets(path):
 
 
 def test_what_the_host_may_open(path):
-    with path.router.inside():
-        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    seen = {}
-    with s:
-        for number, (to, port) in enumerate([("203.0.113.9", 123), ("203.0.113.9", 514), ("203.0.113.9", 515), ("203.0.113.10", 514), ("10.0.0.19", 4000)]):
-            try:
-                s.sendto(packets.MARK + number.to_bytes(4, "big"), (to, port))
-            except PermissionError:
-                pass  # what one may not send is refused at once
-    for _ in range(5):
-        time.sleep(0.02)
-        path.drain(seen)
-    assert sorted(seen) == [0, 1, 4]
+    seen = through(path, *(ask("198.51.100.1", to, port, UDP, interface="host") for to, port in (
+        ("203.0.113.9", 123), ("203.0.113.9", 514), ("203.0.113.9", 515), ("203.0.113.10", 514), ("10.0.0.19", 4000))))
+    assert [bool(a) for a in seen] == [True, True, False, False, True]
+
+
+def test_a_host_that_may_open_nothing(path, policy, tmp_path):
+    """An empty list is a list."""
+    shutil.copytree(policy, tmp_path / "silent")
+    host = tmp_path / "silent" / "host.yaml"
+    host.write_text(host.read_text().split("connects:")[0] + "connects: []\n")
+    path.router.run(TOOL, "load", tmp_path / "silent", PROFILES)
+    assert through(path, ask("198.51.100.1", "203.0.113.9", 123, UDP, interface="host"), ask("198.51.100.1", "203.0.113.9", 8, ICMP, 0, "host"),
+                   ask("198.51.100.1", "10.0.0.19", 25, interface="host")) == [
+        None, ("eno1", "198.51.100.1", "203.0.113.9", 8), ("br0", "198.51.100.1", "10.0.0.19", 25)]
 
 
 def test_a_ban_begins_at_once_and_ends(path, policy):

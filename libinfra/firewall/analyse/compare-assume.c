@@ -68,6 +68,19 @@ static int look_at_chain(const struct table *t, const struct chain *c, struct co
         return c->hook > NF_INET_POST_ROUTING ? add(&to->reasons, "chain %s hooks in where nothing is compared", c->name) : 0;
 }
 
+/* A dropped packet of a connection that lives on leaves it the mark. */
+static bool marks_connections(const struct ruleset *r)
+{
+        for (const struct table *t = r->tables; t < r->tables + RULESET_TABLES; t++)
+                for (const struct chain *c = t->chains; c < t->chains + t->n_chains; c++)
+                        for (const struct rule *u = c->rules; u < c->rules + c->n_rules; u++)
+                                for (size_t i = 0; i < u->n_statements; i++)
+                                        if ((u->statements[i].kind == STATEMENT_SET || u->statements[i].kind == STATEMENT_COPY) &&
+                                            u->statements[i].field == FIELD_CT_MARK)
+                                                return true;
+        return false;
+}
+
 int compare_assumptions(const struct ruleset *a, const struct ruleset *b, struct comparison *to)
 {
         const struct ruleset *const both[] = { a, b };
@@ -82,6 +95,8 @@ int compare_assumptions(const struct ruleset *a, const struct ruleset *b, struct
                 }
         if (r >= 0 && !a->tables[1].n_chains != !b->tables[1].n_chains)
                 r = add(&to->assumed, "only the %s of both has a table bridge: what bridges switch was not compared", a->tables[1].n_chains ? "first" : "second");
+        if (r >= 0 && (marks_connections(a) || marks_connections(b)))
+                r = add(&to->assumed, "marks of connections: not compared where the packet that would set them is dropped");
         r = r < 0 ? r : compare_texts(a, b, STATEMENT_LOG, "log", &to->assumed);
         return r < 0 ? r : compare_texts(a, b, STATEMENT_TRACE, "trace", &to->assumed);
 }

@@ -138,12 +138,17 @@ void box_describe(struct space *s, const struct box *b, struct str *to)
         }
 }
 
-/* The packets among @packets that have the value, or all when none has. */
-static fn prefer(struct space *s, fn packets, enum field f, const uint8_t *value)
+/* The packets among @packets that have one of the values, or all when none has. */
+static fn prefer_range(struct space *s, fn packets, enum field f, const uint8_t *first, const uint8_t *last)
 {
-        fn some = s->bits[f] || field_is_name(f) ? diagram_and(&s->d, packets, space_range(s, f, value, value, FN_TRUE, FN_FALSE)) : FN_FALSE;
+        fn some = s->bits[f] || field_is_name(f) ? diagram_and(&s->d, packets, space_range(s, f, first, last, FN_TRUE, FN_FALSE)) : FN_FALSE;
 
         return some == FN_FALSE ? packets : some;
+}
+
+static fn prefer(struct space *s, fn packets, enum field f, const uint8_t *value)
+{
+        return prefer_range(s, packets, f, value, value);
 }
 
 static fn prefer_number(struct space *s, fn packets, enum field f, uint64_t number)
@@ -161,6 +166,18 @@ static fn prefer_address(struct space *s, fn packets, enum field f, const char *
         return inet_pton(field_type(f)->size == 4 ? AF_INET : AF_INET6, text, value) == 1 ? prefer(s, packets, f, value) : packets;
 }
 
+/* Addresses that are somebody's: not 0.0.0.0 or ::, no group's, none of one link. */
+static fn prefer_unicast(struct space *s, fn packets)
+{
+        static const uint8_t first4[16] = { 1 }, last4[16] = { 223, 255, 255, 255 }, first6[16] = { 0x20 };
+        static const uint8_t last6[16] = { 0x3f, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255 };
+
+        packets = prefer_range(s, packets, FIELD_IP_SADDR, first4, last4);
+        packets = prefer_range(s, packets, FIELD_IP_DADDR, first4, last4);
+        packets = prefer_range(s, packets, FIELD_IP6_SADDR, first6, last6);
+        return prefer_range(s, packets, FIELD_IP6_DADDR, first6, last6);
+}
+
 /* What a person would think of first: a new connection, TCP, of addresses that are nobody's. */
 static fn usual(struct space *s, fn p)
 {
@@ -169,11 +186,12 @@ static fn usual(struct space *s, fn p)
                 uint64_t number;
         } numbers[] = { { FIELD_CT_STATE, STATE_BIT_NEW }, { FIELD_CT_STATE, STATE_BIT_ESTABLISHED }, { FIELD_CT_DIRECTION, 0 },
                         { FIELD_CT_STATUS, 0 }, { FIELD_L4PROTO, IPPROTO_TCP }, { FIELD_L4PROTO, IPPROTO_UDP },
-                        { FIELD_FIB_DADDR_TYPE, 1 }, { FIELD_DPORT, 80 }, { FIELD_SPORT, 40000 }, { FIELD_TCP_FLAGS, 2 }, { FIELD_TCP_FLAGS, 0x10 },
+                        { FIELD_FIB_DADDR_TYPE, 1 }, { FIELD_DPORT, 80 }, { FIELD_DPORT, 8080 }, { FIELD_DPORT, 22 }, { FIELD_SPORT, 40000 }, { FIELD_TCP_FLAGS, 2 }, { FIELD_TCP_FLAGS, 0x10 },
                         { FIELD_IP_TTL, 64 }, { FIELD_IP6_HOPLIMIT, 64 }, { FIELD_LENGTH, 60 }, { FIELD_TCP_MSS, 1460 }, { FIELD_FIB_SADDR_TYPE, 1 } };
 
         for (size_t i = 0; i < ELEMENTS(numbers); i++)
                 p = prefer_number(s, p, numbers[i].field, numbers[i].number);
+        p = prefer_unicast(s, p);
         p = prefer_address(s, p, FIELD_IP_SADDR, "198.51.100.7");
         p = prefer_address(s, p, FIELD_IP_DADDR, "192.0.2.10");
         p = prefer_address(s, p, FIELD_IP6_SADDR, "2001:db8::7");
@@ -221,9 +239,38 @@ static void read_field(struct space *s, fn one, enum field f, uint8_t value[stat
                 memcpy(value, wire, 16);
 }
 
-void box_example(struct space *s, const struct box *b, struct packet *ret, struct str *ret_limits)
+/* A limit holds; a header or a socket ("have ...") is there; what nobody knows ("the address of ...") is a number. */
+static void add_atom(struct space *s, struct str *to, size_t i, fn one)
 {
-        fn one = one_of(s, usual(s, b->packets));
+        const char *comma = to->length ? ", " : "", *atom = s->atoms.items[i];
+        uint32_t level = s->atom_levels[i], end = i + 1 < s->n_atom_levels ? s->atom_levels[i + 1] : s->levels;
+        uint8_t number[16] = {};
+        char text[INET6_ADDRSTRLEN];
+
+        for (unsigned k = 0; k < end - level && k < 128; k++)
+                number[k / 8] |= (uint8_t)(is_set(s, one, level + k) ? 0x80u >> k % 8 : 0);
+        if (startswith(atom, "have "))
+                str_add(to, "%sit does %s%s", comma, number[0] ? "" : "not ", atom);
+        else if (startswith(atom, "the address of "))
+                str_add(to, "%s%s is %s", comma, atom, inet_ntop(end - level == 32 ? AF_INET : AF_INET6, number, text, sizeof(text)));
+        else if (startswith(atom, "the port of "))
+                str_add(to, "%s%s is %u", comma, atom, (unsigned)number[0] << 8 | number[1]);
+        else
+                str_add(to, "%s%s %s", comma, atom, number[0] ? "holds" : "does not hold");
+}
+
+/* Whether it matters for the packets what the atom is. */
+static bool asks_atom(struct space *s, fn packets, size_t i)
+{
+        uint32_t end = i + 1 < s->n_atom_levels ? s->atom_levels[i + 1] : s->levels;
+
+        return !startswith(s->atoms.items[i], "type of ") && diagram_exists(&s->d, packets, s->atom_levels[i], end, false) != packets;
+}
+
+void packets_example(struct space *s, fn packets, struct packet *ret, struct str *ret_limits)
+{
+        fn possible = diagram_and(&s->d, packets, s->possible);
+        fn one = one_of(s, usual(s, possible == FN_FALSE ? packets : possible));
         uint8_t protocol;
 
         *ret = (struct packet){ .family = s->family };
@@ -237,8 +284,6 @@ void box_example(struct space *s, const struct box *b, struct packet *ret, struc
                         ret->fields[f][0] = 0;
         }
         for (size_t i = 0; i < s->n_atom_levels; i++)
-                if (!startswith(s->atoms.items[i], "type of ") &&
-                    diagram_exists(&s->d, one, s->atom_levels[i], s->atom_levels[i] + 1, false) != one)
-                        str_add(ret_limits, "%s%s %s", ret_limits->length ? ", " : "", s->atoms.items[i],
-                                is_set(s, one, s->atom_levels[i]) ? "holds" : "does not hold");
+                if (asks_atom(s, packets, i))
+                        add_atom(s, ret_limits, i, one);
 }

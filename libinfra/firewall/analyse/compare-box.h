@@ -15,8 +15,8 @@ struct box {
 void box_take(struct space *s, fn packets, fn all, struct box *ret);
 /* "tcp from 10.0.0.0/8 by eno1 to 192.0.2.7 port 25, new" */
 void box_describe(struct space *s, const struct box *b, struct str *to);
-/* A packet of the box, as usual as can be; and the limits it takes for granted, or "". */
-void box_example(struct space *s, const struct box *b, struct packet *ret, struct str *ret_limits);
+/* One of @packets, as usual as can be; and the limits it takes for granted, or "". */
+void packets_example(struct space *s, fn packets, struct packet *ret, struct str *ret_limits);
 
 /* compare-ranges.c: values of a field's function as text; @all: the values there are. */
 void ranges_text(struct space *s, enum field f, fn values, fn all, struct str *to);

@@ -33,6 +33,11 @@ static bool asks_type(const struct chain *c)
         return false;
 }
 
+static bool translates_destination(const struct chain *c)
+{
+        return c->type && streq(c->type, "nat") && (c->hook == NF_INET_PRE_ROUTING || c->hook == NF_INET_LOCAL_OUT);
+}
+
 int course_init(struct course *c, struct space *s, const struct ruleset *r, struct strlist *assumed)
 {
         *c = (struct course){ .space = s, .ruleset = r, .assumed = assumed };
@@ -43,7 +48,7 @@ int course_init(struct course *c, struct space *s, const struct ruleset *r, stru
                 if (!c->chains[t])
                         return -ENOMEM;
                 for (size_t i = 0; i < table->n_chains; i++)
-                        if (!table->chains[i].type || !streq(table->chains[i].type, "nat"))
+                        if (!translates_destination(&table->chains[i]))
                                 c->fib_later = c->fib_later || asks_type(&table->chains[i]);
         }
         return 0;
@@ -56,7 +61,61 @@ void course_done(struct course *c)
         free(c->sets);
         pool_done(&c->limits);
         free(c->limits_met);
+        pool_done(&c->meters);
+        free(c->meters_met);
 }
+
+/* What routing looks at besides addresses. */
+static const enum field by_routing[] = { FIELD_MARK, FIELD_IP_TOS, FIELD_IP6_CLASS };
+
+static bool sets_mark(const struct chain *c)
+{
+        for (const struct rule *r = c->rules; r < c->rules + c->n_rules; r++)
+                for (const struct statement *s = r->statements; s < r->statements + r->n_statements; s++)
+                        for (size_t i = 0; i < ELEMENTS(by_routing); i++)
+                                if ((s->kind == STATEMENT_SET || s->kind == STATEMENT_COPY) && s->field == by_routing[i])
+                                        return true;
+        return false;
+}
+
+/* A packet of the host is routed again behind chains of type route, when its mark has changed there. */
+static bool is_before_routing(const struct chain *c)
+{
+        return c->hook == NF_INET_PRE_ROUTING || (c->hook == NF_INET_LOCAL_OUT && streq(c->type, "route"));
+}
+
+void course_marks(const struct ruleset *r, bool *ret_before, bool *ret_behind)
+{
+        const struct table *t = &r->tables[0];
+
+        for (const struct chain *c = t->chains; c < t->chains + t->n_chains; c++) {
+                bool sets = sets_mark(c);
+
+                *ret_before = *ret_before || (sets && (!c->type || is_before_routing(c)));
+                *ret_behind = *ret_behind || (sets && (!c->type || !is_before_routing(c)));
+        }
+}
+
+/* The mark as it is now, kept aside as an outcome. */
+static fn remember_routing(struct course *c, fn next)
+{
+        struct space *s = c->space;
+        struct move moves[64];
+        size_t n = 0;
+        uint32_t change;
+
+        for (size_t i = 0; i < ELEMENTS(by_routing); i++) {
+                enum field f = by_routing[i];
+                unsigned width = s->bits[f];
+                uint32_t level = width ? space_routed(s, f) : 0;
+
+                for (unsigned k = 0; k < width && n < ELEMENTS(moves); k++)
+                        moves[n++] = (struct move){ level + k, diagram_bit(&s->d, s->base[f] + k) };
+        }
+        change = change_of(s, moves, n);
+        return space_after(s, next, change, change);
+}
+
 
 static fn join(struct course *c, const struct stage *rules, size_t from, size_t to, bool *ret_changes)
 {
@@ -110,21 +169,15 @@ static struct stage base_chain(struct course *c, unsigned table, const struct ch
         return (struct stage){ f, changes };
 }
 
-/* Before connections are looked up there is no state but "invalid", and nothing else of a connection. */
+/* Before connections are looked up there is no state but "invalid", and so nothing else of a connection. */
 static fn before_tracking(struct course *c, fn f)
 {
-        static const enum field of_connection[] = { FIELD_CT_STATUS, FIELD_CT_DIRECTION, FIELD_CT_MARK };
         struct space *s = c->space;
-        struct move moves[5 + 32 + 8 + 32];
-        fn open = end_unknown(s, "connection tracking, which comes later,");
-        size_t n = 0;
+        struct move moves[5];
 
-        for (uint32_t i = 0; i < 5; i++)
-                moves[n++] = (struct move){ s->base[FIELD_CT_STATE] + i, i == 3 };
-        for (size_t i = 0; i < ELEMENTS(of_connection); i++)
-                for (unsigned k = 0; k < s->bits[of_connection[i]]; k++)
-                        moves[n++] = (struct move){ s->base[of_connection[i]] + k, open };
-        return space_after(s, f, change_of(s, moves, n), CHANGE_NONE);
+        for (uint32_t i = 0; i < ELEMENTS(moves); i++)
+                moves[i] = (struct move){ s->base[FIELD_CT_STATE] + i, space_state(i) == STATE_BIT_INVALID };
+        return space_after(s, f, change_of(s, moves, ELEMENTS(moves)), CHANGE_NONE);
 }
 
 /* Where a packet has not been routed yet it has no interface to leave by. */
@@ -201,7 +254,10 @@ static fn hook_before(struct course *c, unsigned table, unsigned hook, fn next, 
 {
         const struct chain **chains, **nat = NULL;
         size_t n = chains_at(c, table, hook, &chains), n_nat = 0, n_rest = 0;
+        bool routed = false;
 
+        if (c->routed && table == 0 && hook == NF_INET_PRE_ROUTING)
+                next = remember_routing(c, next);
         nat = calloc(n + 1, sizeof(*nat));
         c->space->failed = c->space->failed || !nat;
         for (size_t i = 0; nat && i < n; i++)
@@ -215,6 +271,10 @@ static fn hook_before(struct course *c, unsigned table, unsigned hook, fn next, 
                 bool together = is_nat(chains[i]);
                 fn f = stage_of(c, table, hook, together ? nat : &chains[i], together ? n_nat : 1);
 
+                if (c->routed && table == 0 && hook == NF_INET_LOCAL_OUT && streq(chains[i]->type, "route") && !routed) {
+                        next = remember_routing(c, next);
+                        routed = true;
+                }
                 next = space_then(c->space, f, END_ACCEPT, next, aspect);
         }
         free(chains);

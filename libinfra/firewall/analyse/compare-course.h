@@ -28,16 +28,24 @@ struct course {
         struct pool limits; /* texts of limits met, each with how often, which keeps those of one text apart */
         size_t *limits_met;
         size_t n_limits_met;
+        struct pool meters; /* names of sets that limits count in, each with how many do */
+        size_t *meters_met;
+        size_t n_meters_met;
+        bool routed;        /* marks are set before routing and behind it: that of routing is an outcome of its own */
         bool fib_later;     /* something behind prerouting's translation asks for the type of the destination */
 };
 
 int course_init(struct course *c, struct space *s, const struct ruleset *r, struct strlist *assumed);
 void course_done(struct course *c);
+/* Whether rules of the ruleset set a mark or class of service before routing decides, and whether behind it. */
+void course_marks(const struct ruleset *r, bool *ret_before, bool *ret_behind);
 
 /* Ends of all packets on that way, as the packet was when it came. */
 fn course_path(struct course *c, enum path path, enum aspect aspect);
 
-/* compare-match.c: whether no packet here can fulfil one of the rule's matches alone: it is of another family. */
+/* compare-match.c: packets that have the field at all: of a packet without a connection nothing of one is asked or set. */
+fn course_has(struct course *c, enum field f);
+/* Whether no packet here can fulfil one of the rule's matches alone: it is of another family. */
 bool course_never(struct course *c, unsigned table, const struct rule *r);
 /* FN_TRUE, or why one of its matches is not understood: END_UNKNOWN. */
 fn course_unknown(struct course *c, unsigned table, const struct rule *r);

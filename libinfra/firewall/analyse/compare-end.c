@@ -86,6 +86,13 @@ static const struct move *moved(const struct space *s, uint32_t change, uint32_t
         return n ? bsearch(&key, m, n, sizeof(*m), by_level) : NULL;
 }
 
+fn change_bit(struct space *s, uint32_t change, uint32_t level)
+{
+        const struct move *m = moved(s, change, level);
+
+        return m ? m->to : diagram_bit(&s->d, level);
+}
+
 uint32_t change_then(struct space *s, uint32_t first, uint32_t second)
 {
         size_t n_first, n_second, n = 0;
@@ -163,15 +170,6 @@ static fn leaf_after(struct space *s, fn f, uint32_t leaves)
         return end_leaf(s, e.kind, e.argument, change_then(s, leaves, e.change));
 }
 
-/* What is asked about a bit nobody knows has no answer. */
-static fn vague(struct space *s, fn why)
-{
-        struct end e = end_of(s, why);
-        const char *text = s->texts.items[e.argument];
-
-        return startswith(text, "a rule looks at ") ? why : end_unknown(s, "a rule looks at what %s leaves open", text);
-}
-
 fn space_after(struct space *s, fn f, uint32_t change, uint32_t leaves)
 {
         const struct move *m;
@@ -188,9 +186,7 @@ fn space_after(struct space *s, fn f, uint32_t change, uint32_t leaves)
         if (diagram_recall(&s->d, f, change, OP_AFTER + leaves, &r))
                 return r;
         m = moved(s, change, s->d.nodes[f].level);
-        if (m && diagram_is_leaf(&s->d, m->to) && m->to > FN_TRUE) {
-                r = vague(s, m->to);
-        } else if (m && m->to <= FN_TRUE) {
+        if (m && m->to <= FN_TRUE) {
                 r = space_after(s, m->to == FN_TRUE ? s->d.nodes[f].high : s->d.nodes[f].low, change, leaves);
         } else {
                 fn bit = m ? m->to : FN_FALSE;

@@ -90,9 +90,48 @@ static fn set_holds(struct course *c, unsigned table, const struct match *m)
         return f;
 }
 
-static bool has_field(const struct course *c, enum field f)
+static fn has_connection(struct space *s)
 {
-        return field_is_name(f) || c->space->bits[f];
+        fn r = FN_FALSE;
+
+        for (uint32_t i = 0; space_state(i); i++)
+                if (space_state(i) & (STATE_BIT_NEW | STATE_BIT_ESTABLISHED | STATE_BIT_RELATED))
+                        r = diagram_or(&s->d, r, diagram_bit(&s->d, s->base[FIELD_CT_STATE] + i));
+        return r;
+}
+
+fn course_has(struct course *c, enum field f)
+{
+        static const uint8_t nothing[16];
+        struct space *s = c->space;
+
+        if (!field_is_name(f) && !s->bits[f])
+                return FN_FALSE;
+        switch (f) {
+        case FIELD_CT_STATUS: case FIELD_CT_DIRECTION: case FIELD_CT_MARK: case FIELD_CT_ORIG_IP_SADDR: case FIELD_CT_ORIG_IP_DADDR:
+        case FIELD_CT_ORIG_IP6_SADDR: case FIELD_CT_ORIG_IP6_DADDR: case FIELD_CT_ORIG_SPORT: case FIELD_CT_ORIG_DPORT:
+                return has_connection(s);
+        case FIELD_CT_HELPER:
+                return diagram_and(&s->d, has_connection(s), diagram_not(&s->d, space_range(s, f, nothing, nothing, FN_TRUE, FN_FALSE)));
+        case FIELD_SKUID: case FIELD_SKGID:
+                return diagram_bit(&s->d, space_atom(s, "have a process that sends or gets it", 1));
+        case FIELD_CGROUP:
+                return diagram_bit(&s->d, space_atom(s, "have a socket of this host", 1));
+        case FIELD_ETHER_SADDR:
+                return diagram_bit(&s->d, space_atom(s, "have an Ethernet header", 1));
+        case FIELD_TCP_MSS:
+                return diagram_bit(&s->d, space_atom(s, "have a TCP option maxseg", 1));
+        default: return FN_TRUE;
+        }
+}
+
+static fn has_fields(struct course *c, const enum field *fields, size_t n)
+{
+        fn r = FN_TRUE;
+
+        for (size_t i = 0; i < n; i++)
+                r = diagram_and(&c->space->d, r, course_has(c, fields[i]));
+        return r;
 }
 
 static fn any_bit(struct space *s, const struct match *m)
@@ -124,15 +163,17 @@ static bool is_understood(const struct match *m)
 static fn match_holds(struct course *c, unsigned table, const struct match *m, fn then, fn other)
 {
         struct space *s = c->space;
-        fn yes = m->negated ? other : then, no = m->negated ? then : other;
+        fn yes = m->negated ? other : then, no = m->negated ? then : other, f, has = has_fields(c, m->fields, m->n_fields);
 
         switch (m->kind) {
-        case MATCH_EQUAL: return space_range(s, m->fields[0], m->value, m->value, yes, no);
-        case MATCH_BITS: return space_bits(s, m->fields[0], m->value, m->mask, yes, no);
-        case MATCH_RANGE: return space_range(s, m->fields[0], m->value, m->mask, yes, no);
-        case MATCH_SET: return diagram_choose(&s->d, set_holds(c, table, m), yes, no);
-        default: return diagram_choose(&s->d, any_bit(s, m), yes, no);
+        case MATCH_EQUAL: f = space_range(s, m->fields[0], m->value, m->value, yes, no); break;
+        case MATCH_BITS: f = space_bits(s, m->fields[0], m->value, m->mask, yes, no); break;
+        case MATCH_RANGE: f = space_range(s, m->fields[0], m->value, m->mask, yes, no); break;
+        case MATCH_SET: f = diagram_choose(&s->d, set_holds(c, table, m), yes, no); break;
+        default: f = diagram_choose(&s->d, any_bit(s, m), yes, no);
         }
+        /* What a packet does not have is neither equal nor unequal to anything. */
+        return diagram_choose(&s->d, has, f, other);
 }
 
 bool course_never(struct course *c, unsigned table, const struct rule *r)
@@ -141,10 +182,8 @@ bool course_never(struct course *c, unsigned table, const struct rule *r)
                 /* Of these two the family knows the value. */
                 bool known = m->n_fields == 1 && (m->fields[0] == FIELD_NFPROTO || m->fields[0] == FIELD_PROTOCOL);
 
-                /* What a packet does not have is neither equal nor unequal to anything. */
-                for (size_t i = 0; i < m->n_fields; i++)
-                        if (!has_field(c, m->fields[i]))
-                                return true;
+                if (has_fields(c, m->fields, m->n_fields) == FN_FALSE)
+                        return true;
                 if (known && m->kind != MATCH_SET && is_understood(m) && match_holds(c, table, m, FN_TRUE, FN_FALSE) == FN_FALSE)
                         return true;
         }
@@ -197,13 +236,12 @@ static fn map_of(struct course *c, unsigned table, const struct verdict *v, cons
 
 fn course_map(struct course *c, unsigned table, const struct verdict *v, element_leaf leaf)
 {
-        fn fall = end_leaf(c->space, END_FALL, 0, CHANGE_NONE), unknown = fall;
+        fn fall = end_leaf(c->space, END_FALL, 0, CHANGE_NONE), unknown = fall, has = has_fields(c, v->fields, v->n_fields);
         const struct set *s = set_for(c, table, v->name, v->n_fields, &unknown);
 
-        for (size_t i = 0; i < v->n_fields; i++)
-                if (!has_field(c, v->fields[i]))
-                        return fall;
+        if (has == FN_FALSE)
+                return fall;
         if (!s || is_filled_later(c, s))
                 return unknown;
-        return map_of(c, table, v, s, 0, s->n_elements, leaf);
+        return diagram_choose(&c->space->d, has, map_of(c, table, v, s, 0, s->n_elements, leaf), fall);
 }

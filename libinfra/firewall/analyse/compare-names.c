@@ -148,27 +148,56 @@ static int add_ruleset(struct pool *names, struct pool *prefixes, const struct r
         return x;
 }
 
+/* Whether a name begins with something longer than the first @length characters of it that is spoken of. */
+static bool is_covered(const struct pool *prefixes, const char *name, size_t length)
+{
+        for (size_t i = 0; i < prefixes->n_items; i++)
+                if (strlen(prefixes->items[i]) > length && startswith(name, prefixes->items[i]))
+                        return true;
+        return false;
+}
+
+static bool is_taken(const struct pool *names, const char *name)
+{
+        for (size_t i = 0; i < names->n_items; i++)
+                if (streq(names->items[i], name))
+                        return true;
+        return false;
+}
+
+/* What a name of an interface may be made of (no slash, no colon), what people use first. */
+static const char letters[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_.!\"#$%&'()*+,;<=>?@[\\]^`{|}~";
+
+/* @name longer by as many letters as it takes; every name tried in vain is one of those spoken of, so they are few. */
+static bool make_fresh(const struct pool *names, const struct pool *prefixes, char name[static 16], size_t prefix, size_t length)
+{
+        if (length >= 15)
+                return false; /* all there can be are spoken of */
+        for (int deeper = 0; deeper < 2; deeper++)
+                for (const char *c = letters; *c; c++) {
+                        memset(name + length, 0, 16 - length);
+                        name[length] = *c;
+                        if (is_covered(prefixes, name, prefix))
+                                continue;
+                        if (deeper ? make_fresh(names, prefixes, name, prefix, length + 1) : !is_taken(names, name))
+                                return true;
+                }
+        return false;
+}
+
 /* A name that begins with @prefix and nothing longer that is spoken of. */
 static int add_fresh(struct pool *names, const struct pool *prefixes, const char *prefix)
 {
-        for (unsigned n = 0; n < 10000; n++) {
-                char name[64] = {};
-                bool taken = false;
+        char name[16] = {};
 
-                if (*prefix || n == 0)
-                        snprintf(name, sizeof(name), "%s%u", *prefix ? prefix : "other", n);
-                else
-                        snprintf(name, sizeof(name), "%cther%u", 'a' + n % 26, n);
-                if (strlen(name) > 15)
-                        return 0; /* no room behind the prefix: the name itself stands for it */
-                for (size_t i = 0; i < names->n_items && !taken; i++)
-                        taken = streq(names->items[i], name);
-                for (size_t i = 0; i < prefixes->n_items && !taken; i++)
-                        taken = strlen(prefixes->items[i]) > strlen(prefix) && startswith(name, prefixes->items[i]);
-                if (!taken)
-                        return pool_put(names, name, 16) == UINT32_MAX ? -ENOMEM : 0;
+        snprintf(name, sizeof(name), "%s", *prefix ? prefix : "other0");
+        if (*prefix || is_covered(prefixes, name, 0) || is_taken(names, name)) {
+                memset(name, 0, sizeof(name));
+                snprintf(name, sizeof(name), "%s", prefix);
+                if (!make_fresh(names, prefixes, name, strlen(prefix), strlen(prefix)))
+                        return 0;
         }
-        return 0;
+        return pool_put(names, name, 16) == UINT32_MAX ? -ENOMEM : 0;
 }
 
 int names_collect(struct names *n, const struct ruleset *a, const struct ruleset *b)

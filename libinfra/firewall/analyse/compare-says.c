@@ -12,34 +12,50 @@
 #include "base/str.h"
 
 struct outcome_field {
-        fn open;       /* some bit is a leaf that says why it is not known */
+        const char *open; /* some bit is of a number that nobody knows: whose */
         bool partly;   /* some bits stay, or depend on what they were */
         bool changed;
         uint8_t wire[16];
+        uint8_t most[16]; /* of a largest segment: what it is at most */
 };
 
-static void look(struct space *s, uint32_t change, enum field f, struct outcome_field *ret)
+/* What a bit becomes when all are set. */
+static bool of_ones(const struct space *s, fn to)
 {
-        unsigned width = space_room(s, f), seen = 0;
+        while (!diagram_is_leaf(&s->d, to))
+                to = s->d.nodes[to].high;
+        return to == FN_TRUE;
+}
+
+static void look_at(struct space *s, uint32_t change, uint32_t base, unsigned width, struct outcome_field *ret)
+{
+        unsigned seen = 0;
         size_t n;
         const struct move *m = change_moves(s, change, &n);
 
         *ret = (struct outcome_field){};
         for (size_t i = 0; i < n; i++) {
-                unsigned bit = m[i].level - s->base[f];
+                unsigned bit = m[i].level - base;
 
-                if (width == 0 || m[i].level < s->base[f] || bit >= width)
+                if (width == 0 || m[i].level < base || bit >= width)
                         continue;
                 ret->changed = true;
                 seen++;
-                if (!diagram_is_leaf(&s->d, m[i].to))
+                if (!diagram_is_leaf(&s->d, m[i].to) && space_atom_at(s, s->d.nodes[m[i].to].level))
+                        ret->open = space_atom_at(s, s->d.nodes[m[i].to].level);
+                else if (!diagram_is_leaf(&s->d, m[i].to))
                         ret->partly = true;
-                else if (m[i].to > FN_TRUE)
-                        ret->open = m[i].to;
                 else if (m[i].to == FN_TRUE && bit < 128)
                         ret->wire[bit / 8] |= (uint8_t)(0x80u >> bit % 8);
+                if (bit < 128 && of_ones(s, m[i].to))
+                        ret->most[bit / 8] |= (uint8_t)(0x80u >> bit % 8);
         }
         ret->partly = ret->partly || seen < width;
+}
+
+static void look(struct space *s, uint32_t change, enum field f, struct outcome_field *ret)
+{
+        look_at(s, change, s->base[f], space_room(s, f), ret);
 }
 
 static bool is_address(enum field f)
@@ -72,7 +88,9 @@ static void add_end_point(struct space *s, uint32_t change, enum field v4, enum 
         if (!a.changed && !p.changed)
                 return;
         if (a.open || p.open) {
-                str_add(to, ", %s", s->texts.items[end_of(s, a.open ? a.open : p.open).argument]);
+                str_add(to, ", %s", strstr(a.open ? a.open : p.open, " of ") + 4);
+                if (p.changed && !p.open)
+                        str_add(to, " port %u", (unsigned)p.wire[0] << 8 | p.wire[1]);
                 return;
         }
         str_add(to, ", %s ", word);
@@ -80,6 +98,43 @@ static void add_end_point(struct space *s, uint32_t change, enum field v4, enum 
                 add_value(s, to, address, &a);
         if (p.changed)
                 str_add(to, "%s%u", a.changed && s->family == AF_INET ? ":" : a.changed ? " port " : "port ", (unsigned)p.wire[0] << 8 | p.wire[1]);
+}
+
+/* What the packet was routed with, unless that is what it leaves with. */
+static void add_routing(struct space *s, uint32_t change, enum field f, struct str *to)
+{
+        uint32_t level = space_routed(s, f);
+        bool final = true, first = true;
+        struct outcome_field o;
+
+        look_at(s, change, level, s->bits[f], &o);
+        for (unsigned i = 0; o.changed && i < s->bits[f]; i++) {
+                fn routed = change_bit(s, change, level + i);
+
+                final = final && routed == change_bit(s, change, s->base[f] + i);
+                first = first && routed == diagram_bit(&s->d, s->base[f] + i);
+        }
+        if (!o.changed || final)
+                return;
+        str_add(to, ", routed with %s ", field_type(f)->text);
+        if (first)
+                str_add(to, "as it came");
+        else
+                add_value(s, to, f, &o);
+}
+
+/* What the change has at levels of no field. */
+static void add_aside(struct space *s, uint32_t change, struct str *to)
+{
+        static const enum field routed[] = { FIELD_MARK, FIELD_IP_TOS, FIELD_IP6_CLASS };
+        struct outcome_field o;
+
+        for (size_t i = 0; i < ELEMENTS(routed); i++)
+                if (s->bits[routed[i]])
+                        add_routing(s, change, routed[i], to);
+        look_at(s, change, space_segment(s), 1, &o);
+        if (o.changed)
+                str_add(to, ", tcp option maxseg size at most what the way allows");
 }
 
 static void add_change(struct space *s, uint32_t change, struct str *to)
@@ -102,9 +157,14 @@ static void add_change(struct space *s, uint32_t change, struct str *to)
                         str_add(to, ", untracked");
                         continue;
                 }
+                if (f == FIELD_TCP_MSS) {
+                        str_add(to, ", tcp option maxseg size at most %u", (unsigned)o.most[0] << 8 | o.most[1]);
+                        continue;
+                }
                 str_add(to, ", %s ", field_type(f)->text);
                 add_value(s, to, f, &o);
         }
+        add_aside(s, change, to);
 }
 
 static void add_rejection(const char *argument, struct str *to)

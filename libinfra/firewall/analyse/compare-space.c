@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <linux/if_ether.h>
 #include <linux/netfilter.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -81,7 +82,7 @@ static void share(struct space *s)
 
 int space_init(struct space *s, int family, const struct names *names, size_t memory)
 {
-        *s = (struct space){ .family = family, .names = names };
+        *s = (struct space){ .family = family, .names = names, .possible = FN_TRUE };
         for (size_t i = 0; i < ELEMENTS(order); i++) {
                 enum field f = order[i];
 
@@ -91,6 +92,7 @@ int space_init(struct space *s, int family, const struct names *names, size_t me
                 s->bits[f] = field_type(f)->size * 8;
                 s->levels += space_room(s, f);
         }
+        s->field_levels = s->levels;
         s->bits[FIELD_NFPROTO] = 8;
         share(s);
         if (diagram_init(&s->d, memory) < 0)
@@ -127,6 +129,46 @@ uint32_t space_atom(struct space *s, const char *text, unsigned count)
         return *level;
 }
 
+const char *space_atom_at(const struct space *s, uint32_t level)
+{
+        size_t i = s->n_atom_levels;
+
+        while (i > 0 && s->atom_levels[i - 1] > level)
+                i--;
+        return level >= s->field_levels && i > 0 ? s->atoms.items[i - 1] : NULL;
+}
+
+static bool bit_set(const uint8_t *wire, unsigned i)
+{
+        return wire[i / 8] & 0x80u >> i % 8;
+}
+
+void space_suppose(struct space *s, uint32_t level, unsigned width, const uint8_t *first, const uint8_t *last)
+{
+        fn least = FN_TRUE, most = FN_TRUE;
+
+        for (unsigned i = width; i-- > 0;) {
+                fn bit = diagram_bit(&s->d, level + i);
+
+                least = bit_set(first, i) ? diagram_choose(&s->d, bit, least, FN_FALSE) : diagram_choose(&s->d, bit, FN_TRUE, least);
+                most = bit_set(last, i) ? diagram_choose(&s->d, bit, most, FN_TRUE) : diagram_choose(&s->d, bit, FN_FALSE, most);
+        }
+        s->possible = diagram_and(&s->d, s->possible, diagram_and(&s->d, least, most));
+}
+
+uint32_t space_routed(struct space *s, enum field f)
+{
+        char text[64];
+
+        snprintf(text, sizeof(text), "type of %s in routing", field_type(f)->text);
+        return space_atom(s, text, s->bits[f]);
+}
+
+uint32_t space_segment(struct space *s)
+{
+        return space_atom(s, "type of the way's largest segment", 1);
+}
+
 static fn constant(unsigned number, unsigned width, unsigned i)
 {
         return number >> (width - 1 - i) & 1;
@@ -159,11 +201,6 @@ void space_wire(enum field f, const uint8_t *value, uint8_t wire[static 16])
                 for (unsigned i = 0; i < size; i++)
                         wire[i] = value[size - 1 - i];
 #endif
-}
-
-static bool bit_set(const uint8_t *wire, unsigned i)
-{
-        return wire[i / 8] & 0x80u >> i % 8;
 }
 
 const char *space_name(const struct space *s, size_t n)

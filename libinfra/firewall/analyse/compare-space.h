@@ -50,7 +50,7 @@ struct end {
         uint32_t kind, argument, change;
 };
 
-/* Bits that are not what they were: each is a function of the bits before; a leaf END_UNKNOWN: nobody knows. */
+/* Bits that are not what they were: each is a function of the bits before. */
 struct move {
         uint32_t level;
         fn to;
@@ -66,6 +66,8 @@ struct space {
         uint32_t base[FIELD_MAX]; /* level of the first bit */
         unsigned bits[FIELD_MAX]; /* 0: no packet of the family has it */
         uint32_t levels;
+        uint32_t field_levels;    /* of fields; those behind are of atoms */
+        fn possible;              /* what is known of atoms */
         struct pool texts, ends, changes, atoms;
         uint32_t *atom_levels;
         size_t n_atom_levels;
@@ -77,6 +79,14 @@ void space_done(struct space *s);
 
 /* Levels of @count bits that stand for @text; new ones when it is the first time. */
 uint32_t space_atom(struct space *s, const char *text, unsigned count);
+/* The atom at that level, or NULL when it is a field's. */
+const char *space_atom_at(const struct space *s, uint32_t level);
+/* That the number at these levels is first .. last. */
+void space_suppose(struct space *s, uint32_t level, unsigned width, const uint8_t *first, const uint8_t *last);
+/* Levels that only outcomes have: the field as it was when the packet was routed. */
+uint32_t space_routed(struct space *s, enum field f);
+/* And one that says that the largest segment is what the way allows at most. */
+uint32_t space_segment(struct space *s);
 /* The function that is bit @i of the field, first bit first. */
 fn space_bit(struct space *s, enum field f, unsigned i);
 unsigned space_width(const struct space *s, enum field f); /* bits; of names: of their number */
@@ -107,6 +117,8 @@ struct end end_of(const struct space *s, fn leaf);
 /* The change that @moves (any order, each level once) are. */
 uint32_t change_of(struct space *s, struct move *moves, size_t n);
 const struct move *change_moves(const struct space *s, uint32_t change, size_t *ret_n);
+/* What the bit at that level is after @change. */
+fn change_bit(struct space *s, uint32_t change, uint32_t level);
 /* First @first, then @second. */
 uint32_t change_then(struct space *s, uint32_t first, uint32_t second);
 

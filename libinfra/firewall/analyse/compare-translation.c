@@ -2,7 +2,8 @@
 
 /*
  * Address translations as changes of a packet. What a translation leaves open (one of several addresses, the address of
- * an interface) is a leaf: the same leaf is the same outcome, and a later rule that looks at it has no answer.
+ * an interface) is a number of its own, the same on both sides where the same is said: whatever the kernel takes, it
+ * takes for both. Of a range it is known that it is within.
  */
 
 #include <arpa/inet.h>
@@ -45,19 +46,48 @@ static char *words_of(const struct verdict *v)
         return str_take(&s);
 }
 
-/* The address: what first and last agree on is known; of a network the rest stays, of a range it is open. */
-static void add_address(struct course *c, struct moves *m, enum field f, const struct translation *t, fn open)
+/* Bits at @base become a number that nobody knows, between @first and @last when they are given. */
+static void add_open(struct course *c, struct moves *m, uint32_t base, unsigned width, const char *what, const char *words, const uint8_t *first,
+                     const uint8_t *last)
 {
-        bool differs = false;
+        _cleanup_str_ struct str key = {};
+        uint32_t level;
 
-        for (unsigned i = 0; i < c->space->bits[f]; i++) {
+        str_add(&key, "the %s of %s", what, words);
+        level = key.failed ? 0 : space_atom(c->space, key.text, width);
+        c->space->failed = c->space->failed || key.failed;
+        for (unsigned i = 0; i < width; i++)
+                add(m, base + i, diagram_bit(&c->space->d, level + i));
+        if (first)
+                space_suppose(c->space, level, width, first, last);
+}
+
+/* The address: of a network the rest stays, of a range it is open. */
+static void add_address(struct course *c, struct moves *m, enum field f, const struct translation *t, const char *words)
+{
+        unsigned width = c->space->bits[f];
+
+        if (memcmp(t->first, t->last, width / 8) != 0 && !t->netmap) {
+                add_open(c, m, c->space->base[f], width, "address", words, t->first, t->last);
+                return;
+        }
+        for (unsigned i = 0; i < width; i++) {
                 unsigned bit = t->first[i / 8] >> (7 - i % 8) & 1;
 
-                differs = differs || bit != (t->last[i / 8] >> (7 - i % 8) & 1u);
-                if (differs && t->netmap)
+                if (bit != (t->last[i / 8] >> (7 - i % 8) & 1u))
                         break;
-                add(m, c->space->base[f] + i, memcmp(t->first, t->last, c->space->bits[f] / 8) != 0 && !t->netmap ? open : bit);
+                add(m, c->space->base[f] + i, bit);
         }
+}
+
+static void add_port(struct course *c, struct moves *m, enum field f, const struct translation *t, const char *words)
+{
+        const uint8_t first[16] = { (uint8_t)(t->port_first >> 8), (uint8_t)t->port_first }, last[16] = { (uint8_t)(t->port_last >> 8), (uint8_t)t->port_last };
+
+        if (t->port_first && t->port_first == t->port_last)
+                add_number(c, m, f, t->port_first, 16);
+        else if (t->port_first || t->flags)
+                add_open(c, m, c->space->base[f], 16, "port", words, t->port_first ? first : NULL, last);
 }
 
 /* Of the type of a new destination nothing is known but that it is the same wherever the address is. */
@@ -89,23 +119,16 @@ static fn bound(struct course *c, const struct verdict *v)
         const struct translation *t = &v->to;
         _cleanup_free_ char *words = words_of(v);
         struct moves m = {};
-        fn open;
 
         if (!words) {
                 c->space->failed = true;
                 return FN_FALSE;
         }
-        open = end_unknown(c->space, "%s", words);
         if (own)
-                for (unsigned i = 0; i < c->space->bits[address]; i++)
-                        add(&m, c->space->base[address] + i, open);
+                add_open(c, &m, c->space->base[address], c->space->bits[address], "address", source ? "masquerade" : "redirect", NULL, NULL);
         else if (t->family)
-                add_address(c, &m, address, t, open);
-        if (t->port_first && t->port_first == t->port_last)
-                add_number(c, &m, port, t->port_first, 16);
-        else if (t->port_first || t->flags)
-                for (unsigned i = 0; i < 16; i++)
-                        add(&m, c->space->base[port] + i, open);
+                add_address(c, &m, address, t, words);
+        add_port(c, &m, port, t, words);
         /* IPS_DST_NAT, IPS_SRC_NAT */
         add(&m, c->space->base[FIELD_CT_STATUS] + (source ? 27 : 26), FN_TRUE);
         if (!source && (own || t->family))

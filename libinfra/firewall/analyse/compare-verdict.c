@@ -3,6 +3,7 @@
 /* Rules and chains as functions: a rule says what becomes of its packets and lets the others fall to the next. */
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -36,10 +37,31 @@ const char *course_place(const struct chain *chain, const struct rule *r, char b
         return buffer;
 }
 
-/* The n-th limit of one text on one side and the n-th on the other are the same limit; two of one side are not. */
-static fn limit_holds(struct course *c, const struct statement *st)
+/* With what makes two that read alike count differently: for how long it remembers, and with which others it counts. */
+static char *limit_line(struct course *c, unsigned table, const struct statement *st)
 {
         _cleanup_free_ char *line = statement_line(st);
+        const struct set *set = *st->name ? table_set(&c->ruleset->tables[table], st->name) : NULL;
+        struct str s = {};
+        uint32_t n;
+
+        if (!line || !set)
+                return TAKE_PTR(line);
+        str_add(&s, "%s", line);
+        if (set->timeout_ms)
+                str_add(&s, " kept %" PRId64 " ms", set->timeout_ms);
+        n = pool_put(&c->meters, st->name, strlen(st->name) + 1);
+        if (n == UINT32_MAX || (n == c->n_meters_met && !ARRAY_ADD(c->meters_met, c->n_meters_met)))
+                c->space->failed = true;
+        else if (c->meters_met[n]++ > 0)
+                str_add(&s, " counted together with the first of set %u", n + 1);
+        return str_take(&s);
+}
+
+/* The n-th limit of one text on one side and the n-th on the other are the same limit; two of one side are not. */
+static fn limit_holds(struct course *c, unsigned table, const struct statement *st)
+{
+        _cleanup_free_ char *line = limit_line(c, table, st);
         _cleanup_str_ struct str key = {};
         uint32_t n = line ? pool_put(&c->limits, line, strlen(line) + 1) : UINT32_MAX;
 
@@ -54,6 +76,29 @@ static fn limit_holds(struct course *c, const struct statement *st)
                 str_add(&key, " (number %zu)", c->limits_met[n]);
         course_assume(c, "%s: the same on both sides where the text is", key.text ? key.text : "");
         return key.failed ? FN_FALSE : diagram_bit(&c->space->d, space_atom(c->space, key.text, 1));
+}
+
+/* The largest segment is only ever made smaller; by what the way allows (0) is as good as one more bit. */
+static uint32_t shrink(struct course *c, const struct statement *st)
+{
+        struct space *s = c->space;
+        static const uint8_t least[16];
+        unsigned width = s->bits[st->field];
+        struct move moves[16];
+        uint8_t value[16];
+        fn smaller = space_range(s, st->field, least, st->value, FN_TRUE, FN_FALSE);
+
+        space_wire(st->field, st->value, value);
+        if (value[0] == 0 && value[1] == 0) {
+                moves[0] = (struct move){ space_segment(s), FN_TRUE };
+                return change_of(s, moves, 1);
+        }
+        for (unsigned i = 0; i < width; i++) {
+                fn bit = value[i / 8] & 0x80u >> i % 8 ? FN_TRUE : FN_FALSE;
+
+                moves[i] = (struct move){ s->base[st->field] + i, diagram_choose(&s->d, smaller, space_bit(s, st->field, i), bit) };
+        }
+        return change_of(s, moves, width);
 }
 
 /* `field` = `field` & mask ^ value, bit by bit; a name as a whole. */
@@ -114,23 +159,36 @@ static uint32_t untrack(struct course *c)
 
 static uint32_t change_by(struct course *c, const struct statement *st)
 {
+        if (st->kind == STATEMENT_SET && st->field == FIELD_TCP_MSS)
+                return shrink(c, st);
         return st->kind == STATEMENT_SET ? set_change(c, st) : st->kind == STATEMENT_COPY ? copy_change(c, st) : untrack(c);
 }
 
-static fn before_statement(struct course *c, const struct statement *st, fn then, bool *ret_changes)
+/* A mark of a connection that is not there is not set; a rule that would read it ends there. */
+static fn before_change(struct course *c, const struct statement *st, fn then)
+{
+        struct diagram *d = &c->space->d;
+        fn fall = end_leaf(c->space, END_FALL, 0, CHANGE_NONE), changed;
+        uint32_t change = change_by(c, st);
+
+        changed = space_after(c->space, then, change, change);
+        if (st->kind == STATEMENT_COPY)
+                changed = diagram_choose(d, course_has(c, st->fields[0]), changed, fall);
+        return st->kind == STATEMENT_NOTRACK ? changed : diagram_choose(d, course_has(c, st->field), changed, then);
+}
+
+static fn before_statement(struct course *c, unsigned table, const struct statement *st, fn then, bool *ret_changes)
 {
         fn fall = end_leaf(c->space, END_FALL, 0, CHANGE_NONE);
-        uint32_t change;
 
         switch (st->kind) {
         case STATEMENT_LIMIT: case STATEMENT_METER: case STATEMENT_CONNECTIONS: case STATEMENT_QUOTA: case STATEMENT_NUMGEN:
-                return diagram_choose(&c->space->d, limit_holds(c, st), then, fall);
+                return diagram_choose(&c->space->d, limit_holds(c, table, st), then, fall);
         case STATEMENT_SET: case STATEMENT_COPY: case STATEMENT_NOTRACK:
                 if (st->kind != STATEMENT_NOTRACK && space_width(c->space, st->field) == 0)
                         return fall;
                 *ret_changes = true;
-                change = change_by(c, st);
-                return space_after(c->space, then, change, change);
+                return before_change(c, st, then);
         default:
                 return then;
         }
@@ -234,6 +292,6 @@ fn course_rule(struct course *c, unsigned table, const struct chain *chain, cons
                 return end_unknown(c->space, "%s: %s", course_place(chain, r, place), c->space->texts.items[end_of(c->space, unknown).argument]);
         f = verdict_end(c, table, &r->verdict, ret_changes);
         for (size_t i = r->n_statements; i-- > 0;)
-                f = before_statement(c, &r->statements[i], f, ret_changes);
+                f = before_statement(c, table, &r->statements[i], f, ret_changes);
         return course_matches(c, table, r, f, fall);
 }

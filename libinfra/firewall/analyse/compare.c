@@ -126,15 +126,9 @@ static fn *leaves_of(struct space *s, fn f, size_t *ret_n)
         return l.items;
 }
 
-static fn bit_after(struct space *s, uint32_t change, uint32_t level)
+static bool is_open(const struct space *s, fn bit)
 {
-        size_t n;
-        const struct move *m = change_moves(s, change, &n);
-
-        for (size_t i = 0; i < n; i++)
-                if (m[i].level == level)
-                        return m[i].to;
-        return diagram_bit(&s->d, level);
+        return !diagram_is_leaf(&s->d, bit) && space_atom_at(s, s->d.nodes[bit].level);
 }
 
 /* Packets that two changes make different: a translation to the address that is there already is none. */
@@ -149,11 +143,11 @@ static fn change_differs(struct space *s, uint32_t a, uint32_t b)
                 change_moves(s, changes[k], &n);
                 for (size_t i = 0; i < n && r != FN_TRUE; i++) {
                         uint32_t level = change_moves(s, changes[k], &n)[i].level;
-                        fn x = bit_after(s, a, level), y = bit_after(s, b, level);
-                        bool open = (diagram_is_leaf(&s->d, x) && x > FN_TRUE) || (diagram_is_leaf(&s->d, y) && y > FN_TRUE);
+                        fn x = change_bit(s, a, level), y = change_bit(s, b, level);
 
+                        /* Two numbers that nobody knows are not asked whether they happen to be the same. */
                         if (x != y)
-                                r = open ? FN_TRUE : diagram_or(&s->d, r, diagram_choose(&s->d, x, diagram_not(&s->d, y), y));
+                                r = is_open(s, x) || is_open(s, y) ? FN_TRUE : diagram_or(&s->d, r, diagram_choose(&s->d, x, diagram_not(&s->d, y), y));
                 }
         }
         return r;
@@ -171,7 +165,7 @@ static fn ends_differ(struct space *s, fn a, fn b, enum aspect aspect)
         return change_differs(s, x.change, y.change);
 }
 
-static char *packets_text(struct space *s, enum path path, fn packets, fn all, struct box *ret_first)
+static char *packets_text(struct space *s, fn packets, fn all)
 {
         _cleanup_str_ struct str text = {};
         struct box b;
@@ -180,11 +174,8 @@ static char *packets_text(struct space *s, enum path path, fn packets, fn all, s
                 box_take(s, packets, all, &b);
                 str_add(&text, "%s", i ? "; " : "");
                 box_describe(s, &b, &text);
-                if (i == 0)
-                        *ret_first = b;
                 packets = diagram_and(&s->d, packets, diagram_not(&s->d, b.packets));
         }
-        (void)path;
         if (packets != FN_FALSE)
                 str_add(&text, "; and more");
         return str_take(&text);
@@ -194,13 +185,13 @@ static int add_draft(struct work *w, struct space *s, enum path path, fn packets
 {
         struct draft d = { .paths = 1u << path, .family = s->family }, *to;
         _cleanup_str_ struct str limits = {};
-        struct box first = {};
 
-        d.packets = packets_text(s, path, packets, all, &first);
+        d.packets = packets_text(s, packets, all);
         d.a_says = end_says(s, a);
         d.b_says = end_says(s, b);
-        if (!s->d.failed && first.packets)
-                box_example(s, &first, &d.example, &limits);
+        /* Not of the largest box: a packet of some other may be one that can be tried. */
+        if (!s->d.failed)
+                packets_example(s, packets, &d.example, &limits);
         d.limits = str_take(&limits);
         for (size_t i = 0; d.packets && d.a_says && d.b_says && i < w->n_drafts; i++) {
                 struct draft *o = &w->drafts[i];
@@ -259,6 +250,8 @@ static void compare_aspect(struct work *w, struct course *a, struct course *b, e
                         break;
                 }
                 where = diagram_and(&s->d, diagram_where(&s->d, pairs, leaves[i]), differs);
+                if (diagram_and(&s->d, where, s->possible) == FN_FALSE)
+                        continue;
                 if (where != FN_FALSE && add_draft(w, s, path, where, all, e.argument, e.change) < 0)
                         w->failed = true;
         }
@@ -272,7 +265,7 @@ static bool has_chains(const struct ruleset *r, size_t table)
 
 static int compare_family(struct work *w, int family, const struct names *names, size_t memory)
 {
-        bool bridge = has_chains(w->a, 1) && has_chains(w->b, 1);
+        bool bridge = has_chains(w->a, 1) && has_chains(w->b, 1), before = false, behind = false;
         struct space s;
         struct course a = {}, b = {};
         int r = space_init(&s, family, names, memory);
@@ -280,6 +273,9 @@ static int compare_family(struct work *w, int family, const struct names *names,
         r = r < 0 ? r : course_init(&a, &s, w->a, &w->ret->assumed);
         r = r < 0 ? r : course_init(&b, &s, w->b, &w->ret->assumed);
         a.fib_later = b.fib_later = a.fib_later || b.fib_later;
+        course_marks(w->a, &before, &behind);
+        course_marks(w->b, &before, &behind);
+        a.routed = b.routed = before && behind;
         for (enum path p = 0; r >= 0 && p <= PATH_SWITCHED && !s.d.failed && !s.failed; p++) {
                 if (p == PATH_SWITCHED ? !bridge : family == AF_UNSPEC)
                         continue;

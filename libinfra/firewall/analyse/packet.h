@@ -29,7 +29,8 @@ enum { STATE_BIT_INVALID = 1, STATE_BIT_ESTABLISHED = 2, STATE_BIT_RELATED = 4, 
  * which of ip and ip6 count). What a packet does not have is zero.
  */
 struct packet {
-        int family; /* AF_INET, AF_INET6 */
+        int family;  /* AF_INET, AF_INET6 */
+        int follows; /* not 0: of a connection whose first packet was like this one, so it is translated as that was */
         uint8_t fields[FIELD_MAX][16];
 };
 
@@ -72,7 +73,8 @@ struct trace {
 void trace_done(struct trace *t);
 
 /*
- * Follows @p. @path: PATH_KIND_MAX = decided by @routing after prerouting; otherwise as said, with FIELD_OIFNAME of @p. Rates
+ * Follows @p. @path: PATH_KIND_MAX = decided by @routing after prerouting; otherwise as said, with FIELD_OIFNAME of @p
+ * whatever @routing says. Rates
  * and counters of connections are thought to have room, which is noted in `assumed`. 0 or -ENOMEM.
  */
 int trace_packet(const struct ruleset *r, const struct packet *p, enum path path, const struct routing *routing, struct trace *ret);

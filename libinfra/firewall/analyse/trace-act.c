@@ -56,7 +56,9 @@ bool way_act(struct way *w, const struct rule *r)
                         return false;
                 case STATEMENT_SET:
                 case STATEMENT_COPY:
-                        if (s->field != FIELD_TCP_MSS)
+                        if (s->kind == STATEMENT_COPY && !way_sees(w, s->fields[0]))
+                                return false;
+                        if (s->field != FIELD_TCP_MSS && way_sees(w, s->field))
                                 change(w, s);
                         break;
                 case STATEMENT_NOTRACK:

@@ -9,23 +9,34 @@
 
 #include "base/str.h"
 
-/* Fields of the other family are not there: whatever asks for them is not met. */
+static bool has_connection(const struct way *w)
+{
+        return field_number(FIELD_CT_STATE, w->p.fields[FIELD_CT_STATE]) & (STATE_BIT_NEW | STATE_BIT_ESTABLISHED | STATE_BIT_RELATED);
+}
+
+/* Fields of the other family are not there, nor those of a connection that there is not: whatever asks for them is not met. */
 bool way_sees(const struct way *w, enum field f)
 {
         switch (f) {
+        case FIELD_CT_STATUS:
+        case FIELD_CT_DIRECTION:
+        case FIELD_CT_MARK:
+        case FIELD_CT_ORIG_SPORT:
+        case FIELD_CT_ORIG_DPORT: return has_connection(w);
+        case FIELD_CT_HELPER: return has_connection(w) && *w->p.fields[f];
         case FIELD_IP_SADDR:
         case FIELD_IP_DADDR:
         case FIELD_IP_TOS:
         case FIELD_IP_FRAGMENT:
-        case FIELD_IP_TTL:
+        case FIELD_IP_TTL: return w->p.family == AF_INET;
         case FIELD_CT_ORIG_IP_SADDR:
-        case FIELD_CT_ORIG_IP_DADDR: return w->p.family == AF_INET;
+        case FIELD_CT_ORIG_IP_DADDR: return w->p.family == AF_INET && has_connection(w);
         case FIELD_IP6_SADDR:
         case FIELD_IP6_DADDR:
         case FIELD_IP6_CLASS:
-        case FIELD_IP6_HOPLIMIT:
+        case FIELD_IP6_HOPLIMIT: return w->p.family == AF_INET6;
         case FIELD_CT_ORIG_IP6_SADDR:
-        case FIELD_CT_ORIG_IP6_DADDR: return w->p.family == AF_INET6;
+        case FIELD_CT_ORIG_IP6_DADDR: return w->p.family == AF_INET6 && has_connection(w);
         default: return true;
         }
 }

@@ -83,7 +83,9 @@ static char *translated(const struct way *w, const struct verdict *v)
 
 static bool can_translate(const struct way *w)
 {
-        return !w->bound && (field_number(FIELD_CT_STATE, w->p.fields[FIELD_CT_STATE]) & (STATE_BIT_NEW | STATE_BIT_RELATED));
+        uint64_t states = STATE_BIT_NEW | STATE_BIT_RELATED | (w->p.follows ? STATE_BIT_ESTABLISHED : 0);
+
+        return !w->bound && (field_number(FIELD_CT_STATE, w->p.fields[FIELD_CT_STATE]) & states);
 }
 
 static enum outcome translate(struct way *w, const struct chain *c, const struct rule *r)
@@ -100,6 +102,8 @@ static enum outcome translate(struct way *w, const struct chain *c, const struct
         }
         if (r->verdict.to.family && memcmp(r->verdict.to.first, r->verdict.to.last, 16) != 0 && !r->verdict.to.netmap)
                 way_assume(w, r, "of a range of addresses the first is taken");
+        if (field_number(FIELD_CT_STATE, w->p.fields[FIELD_CT_STATE]) & STATE_BIT_ESTABLISHED)
+                way_assume(w, r, "the connection was translated as this packet would be now, were it the first");
         way_translate(w, &r->verdict, e);
         note(w, c, r, e, s, translated(w, &r->verdict));
         return OUTCOME_ACCEPT;
@@ -248,6 +252,19 @@ static void route(struct way *w)
                 packet_set_text(&w->p, FIELD_OIFNAME, interface);
 }
 
+/* Once its destination is exchanged, what the host sends takes another way; rules of its output have seen the first one. */
+static void route_again(struct way *w)
+{
+        enum field to = w->p.family == AF_INET6 ? FIELD_IP6_DADDR : FIELD_IP_DADDR;
+
+        if (memcmp(w->p.fields[to], w->trace->after.fields[to], 16) == 0)
+                return;
+        w->local = false;
+        route(w);
+        if (w->local)
+                packet_set_text(&w->p, FIELD_OIFNAME, "lo");
+}
+
 /* What "fib daddr type" would say, before and after a translation. */
 static void tell_type(struct way *w)
 {
@@ -271,6 +288,12 @@ static void remember_origin(struct packet *p)
                 memcpy(p->fields[pairs[i][0]], p->fields[pairs[i][1]], 16);
 }
 
+/* Whoever says where a packet leaves knows more than routing. */
+static bool is_said(const struct trace *t, enum path path)
+{
+        return (path == PATH_THROUGH || path == PATH_FROM_HOST) && *t->after.fields[FIELD_OIFNAME];
+}
+
 static void take_way(struct way *w, enum path path)
 {
         struct trace *t = w->trace;
@@ -290,7 +313,7 @@ static void take_way(struct way *w, enum path path)
                         return;
         }
         route(w);
-        if (path != PATH_TO_HOST && path != PATH_FROM_HOST && !*w->p.fields[FIELD_OIFNAME])
+        if (is_said(t, path) || (path == PATH_KIND_MAX && !*w->p.fields[FIELD_OIFNAME]))
                 memcpy(w->p.fields[FIELD_OIFNAME], t->after.fields[FIELD_OIFNAME], 16);
         tell_type(w);
         if (path == PATH_KIND_MAX)
@@ -300,6 +323,8 @@ static void take_way(struct way *w, enum path path)
                 memset(w->p.fields[FIELD_OIFNAME], 0, 16);
         if (!pass(w, path == PATH_TO_HOST ? NF_INET_LOCAL_IN : path == PATH_THROUGH ? NF_INET_FORWARD : NF_INET_LOCAL_OUT))
                 return;
+        if (path == PATH_FROM_HOST)
+                route_again(w);
         if (path != PATH_TO_HOST && !pass(w, NF_INET_POST_ROUTING))
                 return;
         t->fate = FATE_ACCEPT;

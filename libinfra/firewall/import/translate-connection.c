@@ -10,7 +10,7 @@
 
 #include "firewall/import/translate-basic.h"
 
-enum { STATUS_SNAT = 0x10, STATUS_DNAT = 0x20, SHIFT = 16 };
+enum { STATE_INVALID = 1, STATE_UNTRACKED = 64, STATUS_SNAT = 0x10, STATUS_DNAT = 0x20, SHIFT = 16 };
 
 static bool parse_list(const struct value_word *words, const char *text, unsigned *ret)
 {
@@ -44,11 +44,20 @@ static int add_any_bit(struct translate *t, enum field f, uint64_t bits, bool ne
         return fill_any_bit(translate_match(t, MATCH_ANY_BIT, f, negated), f, bits, negated);
 }
 
-static int add_alternative(struct translate *t, enum field f, uint64_t bits, bool none)
+static int add_alternative(struct translate *t, enum field f, uint64_t bits, bool negated)
 {
-        struct rule *r = translate_alternative(t, none);
+        struct rule *r = translate_alternative(t, false);
 
-        return r ? fill_any_bit(rule_add_match(r, MATCH_ANY_BIT, f), f, bits, false) : -ENOMEM;
+        return r ? fill_any_bit(rule_add_match(r, MATCH_ANY_BIT, f), f, bits, negated) : -ENOMEM;
+}
+
+/* Not translated: because there is no connection, or because it is not. */
+static int add_no_status(struct translate *t, unsigned status)
+{
+        int r = translate_choice(t);
+
+        r = r < 0 ? r : add_alternative(t, FIELD_CT_STATE, STATE_INVALID | STATE_UNTRACKED, false);
+        return r < 0 ? r : add_alternative(t, FIELD_CT_STATUS, status, true);
 }
 
 /* iptables counts translation among the states; for nftables it is a status. A packet without connection has no status. */
@@ -68,8 +77,13 @@ static int add_states(struct translate *t, const struct given *g)
                 return add_any_bit(t, FIELD_CT_STATE, states, g->negated);
         if (!states && !g->negated)
                 return add_any_bit(t, FIELD_CT_STATUS, status, false);
-        r = states ? add_alternative(t, FIELD_CT_STATE, states, g->negated) : 0;
-        return r < 0 ? r : add_alternative(t, FIELD_CT_STATUS, status, g->negated);
+        if (g->negated) {
+                r = states ? add_any_bit(t, FIELD_CT_STATE, states, true) : 0;
+                return r < 0 ? r : add_no_status(t, status);
+        }
+        r = translate_choice(t);
+        r = r < 0 ? r : add_alternative(t, FIELD_CT_STATE, states, false);
+        return r < 0 ? r : add_alternative(t, FIELD_CT_STATUS, status, false);
 }
 
 static int add_status(struct translate *t, const struct given *g)

@@ -74,6 +74,13 @@ struct rule *translate_alternative(struct translate *t, bool none)
         return none ? ARRAY_ADD(s->none, s->n_none) : ARRAY_ADD(s->any, s->n_any);
 }
 
+int translate_choice(struct translate *t)
+{
+        struct stage *s = match_stage(t);
+
+        return s && (s->n_any == 0 || ARRAY_ADD(t->stages, t->n_stages)) ? 0 : -ENOMEM;
+}
+
 int translate_number(struct translate *t, enum field f, uint64_t value, bool negated)
 {
         struct match *m = translate_match(t, MATCH_EQUAL, f, negated);

@@ -107,6 +107,8 @@ struct match *translate_match(struct translate *t, enum match_kind kind, enum fi
 struct statement *translate_statement(struct translate *t, enum statement_kind kind);
 /* A rule to add one match to, one of several of which one (@none: none) must fit. */
 struct rule *translate_alternative(struct translate *t, bool none);
+/* Alternatives that follow are a choice of their own: one of them, and one of those before. */
+int translate_choice(struct translate *t);
 int translate_number(struct translate *t, enum field f, uint64_t value, bool negated);
 int translate_range(struct translate *t, enum field f, uint64_t first, uint64_t last, bool negated);
 int translate_bits(struct translate *t, enum field f, uint64_t value, uint64_t mask, bool negated);

@@ -25,7 +25,7 @@ struct world {
 
 struct fate_of {
         bool accepted;
-        unsigned daddr, dport, mark;
+        unsigned daddr, dport, mark, routed;
 };
 
 static const unsigned protocols[] = { 6, 17, 99 }, states[] = { 2, 8, 1 };
@@ -211,24 +211,26 @@ static enum step walk(const struct table *t, const struct chain *c, struct world
 static struct fate_of try(const struct ruleset *r, struct world w)
 {
         const struct table *t = &r->tables[0];
+        unsigned routed = w.mark;
 
         for (size_t i = 0; i < 3; i++) {
                 enum step s;
 
+                routed = i < 2 ? routed : w.mark;
                 if (i == 1 && w.state != 8)
                         continue;
                 s = walk(t, &t->chains[i], &w);
                 if (s == STEP_DROP || (s != STEP_ACCEPT && t->chains[i].drops))
                         return (struct fate_of){};
         }
-        return (struct fate_of){ true, w.daddr, w.dport, w.mark };
+        return (struct fate_of){ true, w.daddr, w.dport, w.mark, routed };
 }
 
 static bool same(const struct ruleset *a, const struct ruleset *b, const struct world *w)
 {
         struct fate_of x = try(a, *w), y = try(b, *w);
 
-        return x.accepted == y.accepted && x.daddr == y.daddr && x.dport == y.dport && x.mark == y.mark;
+        return x.accepted == y.accepted && x.daddr == y.daddr && x.dport == y.dport && x.mark == y.mark && x.routed == y.routed;
 }
 
 enum { PACKETS = 3 * 5 * 5 * 5 * 3 * 3 * 5 };

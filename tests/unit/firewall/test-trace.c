@@ -116,6 +116,24 @@ static void test_states(void **state)
         infra_estate_free(e);
 }
 
+/* What the host sends to a public address of a container goes to the bridge, whatever way it was about to take. */
+static void test_translated_from_the_host(void **state)
+{
+        _cleanup_estate_ infra_estate *e = sample_estate();
+        struct ruleset *r = sample_ruleset(e);
+        struct packet p = packet("10.0.0.1", "198.51.100.228", IPPROTO_TCP, 25, "");
+        _cleanup_trace_ struct trace t = {};
+
+        (void)state;
+        assert_int_equal(trace_packet(r, &p, PATH_FROM_HOST, &routing, &t), 0);
+        assert_int_equal(t.fate, FATE_ACCEPT);
+        assert_int_equal(t.path, PATH_FROM_HOST);
+        assert_string_equal((const char *)t.after.fields[FIELD_OIFNAME], "br0");
+        assert_true(t.masqueraded); /* as every answer that must come back by the host */
+        assert_string_equal(t.steps[t.n_steps - 1].rule->comment, "host.yaml:1");
+        ruleset_free(r);
+}
+
 /* A ruleset of one chain of each kind, filled by rules in nft's words. */
 struct bench {
         struct ruleset *r;
@@ -291,7 +309,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_sample),       cmocka_unit_test(test_states), cmocka_unit_test(test_jumps),
                 cmocka_unit_test(test_marks_and_limits), cmocka_unit_test(test_translations), cmocka_unit_test(test_sets),
-                cmocka_unit_test(test_not_understood), cmocka_unit_test(test_before_tracking),
+                cmocka_unit_test(test_not_understood), cmocka_unit_test(test_before_tracking), cmocka_unit_test(test_translated_from_the_host),
         };
 
         cmocka_set_message_output(CM_OUTPUT_TAP);

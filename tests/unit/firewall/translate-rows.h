@@ -7,7 +7,7 @@
         { AF_INET, "filter", "INPUT", "-p icmp --icmp-type 3/4 -j REJECT", "meta l4proto icmp icmp type 3 icmp code 4 reject with icmp type port-unreachable" },
         { AF_INET, "filter", "INPUT", "-p icmp ! --icmp-type 3/4 -j REJECT", "meta l4proto icmp icmp type . icmp code != @icmp_set_1 reject with icmp type port-unreachable" },
         { AF_INET, "filter", "INPUT", "-m conntrack --ctstate NEW,SNAT -j ACCEPT", "ct status snat accept" },
-        { AF_INET, "filter", "INPUT", "-m conntrack ! --ctstate NEW,SNAT -j ACCEPT", "jump part_1" },
+        { AF_INET, "filter", "INPUT", "-m conntrack ! --ctstate NEW,SNAT -j ACCEPT", "ct state & (new) == 0x0 ct status & (snat) == 0x0 accept" },
         { AF_INET, "filter", "INPUT", "-m conntrack --ctstatus EXPECTED,ASSURED -j ACCEPT", "ct status expected,assured accept" },
         { AF_INET, "filter", "INPUT", "-p tcp -m hashlimit --hashlimit-upto 5/min --hashlimit-burst 10 --hashlimit-mode srcip,dstport --hashlimit-name x -j ACCEPT", "meta l4proto tcp update @meter4-x { ip saddr . th dport limit rate 5/minute burst 10 packets } accept" },
         { AF_INET, "filter", "INPUT", "-m hashlimit --hashlimit-above 512kb/s --hashlimit-name y -j ACCEPT", "limit rate over 524288 bytes/second burst 524288 bytes accept" },
