@@ -56,6 +56,16 @@ static void print_pending(const struct terminal *t, const json_t *pending)
                        style_off(t, STYLE_BAD));
 }
 
+static void print_rescued(const struct terminal *t, long long active)
+{
+        char instead[48] = ", since no generation is confirmed";
+
+        if (active)
+                snprintf(instead, sizeof(instead), ", not generation %lld", active);
+        printf("%sThe RESCUE ruleset is loaded%s: ssh gets in, nothing else works.%s\n", style_on(t, STYLE_BAD), instead, style_off(t, STYLE_BAD));
+        printf("journalctl -u infra-firewall says why; infractl firewall apply, or infractl firewall restore N, brings the host back.\n");
+}
+
 static void print_state(const struct terminal *t, const json_t *j)
 {
         const json_t *pending = json_object_get(j, "pending"), *last = json_object_get(j, "last");
@@ -66,6 +76,8 @@ static void print_state(const struct terminal *t, const json_t *j)
                 print_pending(t, pending);
         else if (!value_truth(j, "loaded"))
                 printf("%sNo ruleset of ours is loaded.%s\n", style_on(t, STYLE_BAD), style_off(t, STYLE_BAD));
+        else if (value_truth(j, "rescued"))
+                print_rescued(t, value_number(j, "active"));
         else if (value_number(j, "confirmed"))
                 printf("Generation %lld is confirmed and loaded at boot.\n", value_number(j, "confirmed"));
         else
@@ -73,7 +85,7 @@ static void print_state(const struct terminal *t, const json_t *j)
         if (json_is_object(last))
                 printf("Last change, %s: generation %lld %s: %s.\n", clock_format(value_number(last, "wall"), when), value_number(last, "number"),
                        value_text(last, "outcome"), value_text(last, "why"));
-        if (!value_truth(j, "drifted"))
+        if (!value_truth(j, "drifted") || value_truth(j, "rescued"))
                 return;
         by = value_text(j, "drifted_by");
         printf("%sSomebody else changed the ruleset%s%s; it differs from generation %lld:%s\n", style_on(t, STYLE_CARE), *by ? ": " : "", by,

@@ -62,6 +62,8 @@ static void add_firewall(struct str *s, const json_t *j)
         else if (json_is_object(pending))
                 str_add(s, ", firewall generation %lld GOES BACK in %s unless confirmed, ", value_number(pending, "number"),
                         str_duration(left, value_number(pending, "left_ms")));
+        else if (value_truth(change, "rescued"))
+                str_add(s, ", the RESCUE ruleset is loaded, ");
         else if (value_truth(change, "drifted"))
                 str_add(s, ", firewall changed by somebody else, ");
         else
@@ -75,7 +77,7 @@ static void print_headline(const struct terminal *t, const json_t *j)
         bool loaded = value_truth(firewall, "loaded"), differs = value_truth(firewall, "differs") || value_truth(change, "drifted");
         struct counts n = count(value_list(j, "containers"));
         _cleanup_str_ struct str s = {};
-        enum style style = !loaded || n.running < n.all                 ? STYLE_BAD
+        enum style style = !loaded || value_truth(change, "rescued") || n.running < n.all ? STYLE_BAD
                            : differs || n.fenced || json_is_object(json_object_get(change, "pending")) || json_is_object(run) ? STYLE_CARE
                                                                         : STYLE_GOOD;
 
@@ -103,6 +105,8 @@ static void print_advice(const json_t *j)
 
         if (json_is_object(json_object_get(json_object_get(j, "firewall_change"), "pending")))
                 printf("infractl firewall status says what waits; over a new connection: ssh HOST infractl firewall confirm\n");
+        else if (value_truth(json_object_get(j, "firewall_change"), "rescued"))
+                printf("infractl firewall status says what now.\n");
         else if (value_truth(json_object_get(j, "firewall_change"), "drifted"))
                 printf("infractl firewall status shows what somebody else changed.\n");
         if (json_is_object(run))

@@ -55,7 +55,10 @@ static void on_drift(void *userdata, const char *json)
         const char *drift = json_string_value(json_object_get(j, "drift")), *by = json_string_value(json_object_get(j, "drifted_by"));
 
         (void)userdata;
-        if (drift && *drift)
+        if (json_is_true(json_object_get(j, "rescued")))
+                log_event(LOG_TROUBLE, "the rescue ruleset is loaded, not generation %lld of the firewall: ssh gets in, nothing else works",
+                          (long long)json_integer_value(json_object_get(j, "active")));
+        else if (drift && *drift)
                 log_event(LOG_DRIFT, "somebody changed the firewall%s%s; it differs from generation %lld:\n%s", by && *by ? ": " : "", by ? by : "",
                           (long long)json_integer_value(json_object_get(j, "active")), drift);
         else

@@ -3,7 +3,8 @@
 
 /*
  * The dead-man: a process that puts the old ruleset back unless somebody confirms the new one. It is there before the
- * new one is loaded, belongs to nobody, has what it needs in memory, and ends as soon as `pending` is gone.
+ * new one is loaded, belongs to nobody, has what it needs in memory, and ends as soon as `pending` is gone. When the host
+ * goes down it does not wait. What the kernel does not take any more it replaces by the rescue ruleset.
  */
 
 #include "engine/generation.h"
@@ -13,5 +14,3 @@
  * at once; guard and guard_identity are filled in.
  */
 int deadman_start(int dir, struct pending *p, const struct ruleset *previous, infra_error **reterr);
-/* What it does with the kernel's ruleset: @previous, or none. */
-int deadman_load(const struct ruleset *previous, infra_error **reterr);

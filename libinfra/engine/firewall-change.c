@@ -10,6 +10,7 @@
 #include "base/process.h"
 #include "base/str.h"
 #include "engine/deadman.h"
+#include "engine/retreat.h"
 #include "engine/session.h"
 #include "firewall/codec.h"
 #include "firewall/firewall.h"
@@ -44,55 +45,6 @@ static int place_open(const char *state_dir, int64_t patience_ms, struct place *
         return ret->lock < 0 ? ret->lock : 0;
 }
 
-/* The generation, or the nearest to it that the kernel takes. An enum boot_kind; @notes: why it is not the generation. */
-static int load_best(int dir, unsigned number, struct str *notes, infra_error **reterr)
-{
-        for (int kind = BOOT_CONFIRMED; kind < BOOT_KIND_MAX; kind++) {
-                _cleanup_firewall_generation_ struct firewall_generation g = {};
-                _cleanup_error_ infra_error *error = NULL;
-                int r;
-
-                if (kind == BOOT_CONFIRMED)
-                        r = number ? generation_read(dir, number, &g, &error) : infra_error_set(&error, -ENOENT, "no generation is confirmed");
-                else if (kind == BOOT_RESCUE)
-                        r = dir >= 0 ? rescue_read(dir, &g.ruleset, &error) : -ENOENT;
-                else
-                        r = rescue_compile(NULL, &g.ruleset, &error);
-                if (r >= 0)
-                        r = deadman_load(g.ruleset, &error);
-                if (r >= 0)
-                        return kind;
-                str_add(notes, "%s%s", notes->length ? "; " : "", error ? infra_error_message(error) : strerror(-r));
-                if (kind == BOOT_BUILTIN)
-                        return infra_error_set(reterr, r, "no ruleset can be loaded: %s", notes->text ? notes->text : "");
-        }
-        return -EINVAL;
-}
-
-/* Back from @p, with the lock held. Without a ruleset before it, there is none again, unless the host was rebooted since. */
-static int put_back(int dir, const struct pending *p, bool same_boot, const char *why, infra_error **reterr)
-{
-        _cleanup_str_ struct str notes = {}, text = {};
-        int r = 0;
-
-        if (p->previous) {
-                r = load_best(dir, p->previous, &notes, reterr);
-                str_add(&text, "%s; generation %u %s", why, p->previous,
-                        r == BOOT_CONFIRMED ? "is loaded again" : "cannot be loaded, but the rescue ruleset is: ");
-                if (r > BOOT_CONFIRMED)
-                        str_add(&text, "%s", notes.text ? notes.text : "");
-        } else if (same_boot) {
-                r = deadman_load(NULL, reterr);
-                str_add(&text, "%s; as before it no ruleset of ours is loaded", why);
-        } else {
-                str_add(&text, "%s", why);
-        }
-        if (r < 0)
-                return r;
-        outcome_write(dir, p->number, "went back", text.text ? text.text : why);
-        return pending_remove(dir, reterr);
-}
-
 static bool is_same_boot(const struct pending *p)
 {
         char boot[37] = "";
@@ -114,14 +66,18 @@ static int settle(int dir, infra_error **reterr)
                 /* What cannot be understood cannot be confirmed either. */
                 if (r != -EUCLEAN || confirmed_read(dir, &p.previous, reterr) < 0)
                         return infra_error_set(reterr, r, "cannot read whether a change of the firewall waits: %s", strerror(-r));
-                r = put_back(dir, &p, false, "what waited could not be read", reterr);
+                r = retreat(dir, &p, false, "what waited could not be read", reterr);
                 return r < 0 ? r : 1;
+        }
+        if (pending_is_confirmed(dir, &p)) {
+                rescue_adopt(dir, p.number);
+                return pending_remove(dir, reterr);
         }
         same = is_same_boot(&p);
         late = clock_boottime_ms() - p.deadline_ms;
         if (same && (late < 0 || (late < GUARD_PATIENCE_MS && process_alive(p.guard, p.guard_identity))))
                 return 0;
-        r = put_back(dir, &p, same,
+        r = retreat(dir, &p, same,
                      same ? "nobody confirmed it in time, and the process that watched was gone" :
                             "the host was rebooted before anybody confirmed it",
                      reterr);
@@ -170,7 +126,7 @@ static int keep_found(int dir, uint32_t uid, unsigned *ret, infra_error **reterr
         if (r >= 0 && have && moment_forget(have) < 0)
                 r = infra_error_oom(reterr);
         if (r >= 0 && have)
-                r = generation_store(dir, have, "", "found", uid, ret, reterr);
+                r = generation_store(dir, have, NULL, "", "found", uid, ret, reterr);
         if (r >= 0 && have)
                 r = confirmed_write(dir, *ret, reterr);
         ruleset_free(have);
@@ -198,6 +154,28 @@ static bool same_ruleset(const struct ruleset *a, const struct ruleset *b)
         return x && y && json_equal(x, y);
 }
 
+static int write_rescue(int dir, const infra_estate *e, infra_error **reterr)
+{
+        struct ruleset *rescue = NULL;
+        int r = rescue_compile(e, &rescue, reterr);
+
+        if (r >= 0)
+                r = rescue_write(dir, rescue, reterr);
+        ruleset_free(rescue);
+        return r;
+}
+
+static int store_new(int dir, const struct firewall_change *c, unsigned *ret, infra_error **reterr)
+{
+        struct ruleset *rescue = NULL;
+        int r = c->estate ? rescue_compile(c->estate, &rescue, reterr) : 0;
+
+        if (r >= 0)
+                r = generation_store(dir, c->wanted, rescue, c->policy, c->origin, c->uid, ret, reterr);
+        ruleset_free(rescue);
+        return r;
+}
+
 /* Under its number, new unless it is the confirmed one again and no one is to choose between them. */
 static int store(int dir, const struct firewall_change *c, unsigned confirmed, unsigned *ret, infra_error **reterr)
 {
@@ -209,17 +187,27 @@ static int store(int dir, const struct firewall_change *c, unsigned confirmed, u
         }
         if (c->confirm_ms == 0 && confirmed && generation_read(dir, confirmed, &g, NULL) >= 0 && same_ruleset(g.ruleset, c->wanted)) {
                 *ret = confirmed;
-                return 0;
+                return c->estate ? write_rescue(dir, c->estate, reterr) : 0;
         }
-        return generation_store(dir, c->wanted, c->policy, c->origin, c->uid, ret, reterr);
+        return store_new(dir, c, ret, reterr);
+}
+
+/* Once it cannot go back any more: a policy that nobody confirmed says nothing about rescue either. */
+static int keep(int dir, unsigned number, infra_error **reterr)
+{
+        int r = confirmed_write(dir, number, reterr);
+
+        if (r >= 0)
+                rescue_adopt(dir, number);
+        return r;
 }
 
 static int load_for_good(int dir, unsigned number, const struct ruleset *r, infra_error **reterr)
 {
-        int x = deadman_load(r, reterr);
+        int x = retreat_load(r, reterr);
 
         if (x >= 0)
-                x = confirmed_write(dir, number, reterr);
+                x = keep(dir, number, reterr);
         if (x >= 0)
                 outcome_write(dir, number, "kept", "it was loaded for good");
         return x;
@@ -238,10 +226,10 @@ static int load_for_now(int dir, struct pending *p, const struct ruleset *r, con
                 pending_remove(dir, NULL);
                 return x;
         }
-        x = deadman_load(r, reterr);
+        x = retreat_load(r, reterr);
         if (x < 0) {
                 /* An answer that got lost is no refusal: the old one is loaded in any case, now or by the dead-man. */
-                if (deadman_load(previous, NULL) >= 0)
+                if (retreat_load(previous, NULL) >= 0)
                         pending_remove(dir, NULL);
                 return x;
         }
@@ -281,6 +269,14 @@ static int check_free(int dir, infra_error **reterr)
                                p.number);
 }
 
+int firewall_change_check_free(const char *state_dir, infra_error **reterr)
+{
+        _cleanup_place_ struct place p = { -1, -1 };
+        int r = place_open(state_dir, LOCK_PATIENCE_MS, &p, reterr);
+
+        return r < 0 ? r : check_free(p.dir, reterr);
+}
+
 int firewall_change_load(const char *state_dir, const struct firewall_change *c, unsigned *ret_number, infra_error **reterr)
 {
         _cleanup_firewall_generation_ struct firewall_generation g = {};
@@ -315,13 +311,8 @@ int firewall_change_load(const char *state_dir, const struct firewall_change *c,
 int firewall_change_rescue(const char *state_dir, const infra_estate *e, infra_error **reterr)
 {
         _cleanup_close_ int dir = generations_open(state_dir, reterr);
-        struct ruleset *rescue = NULL;
-        int r = dir < 0 ? dir : rescue_compile(e, &rescue, reterr);
 
-        if (r >= 0)
-                r = rescue_write(dir, rescue, reterr);
-        ruleset_free(rescue);
-        return r;
+        return dir < 0 ? dir : write_rescue(dir, e, reterr);
 }
 
 /* What waits, once what is overdue has gone back. */
@@ -336,6 +327,18 @@ static int waiting(int dir, struct pending *ret, infra_error **reterr)
         if (r == -ENOENT)
                 return infra_error_set(reterr, r, "no change of the firewall waits to be confirmed");
         return r < 0 ? infra_error_set(reterr, r, "cannot read which change of the firewall waits: %s", strerror(-r)) : 0;
+}
+
+/* The dead-man does not wait for a lock for ever: what went back while this was written is not confirmed. */
+static int check_not_gone(int dir, const struct pending *w, infra_error **reterr)
+{
+        struct pending now = {};
+
+        if (pending_read(dir, &now, NULL) != -ENOENT)
+                return 0;
+        if (w->previous)
+                confirmed_write(dir, w->previous, NULL);
+        return infra_error_set(reterr, -ETIME, "it is too late: generation %u went back", w->number);
 }
 
 int firewall_change_confirm(const char *state_dir, pid_t pid, infra_error **reterr)
@@ -353,6 +356,10 @@ int firewall_change_confirm(const char *state_dir, pid_t pid, infra_error **rete
         r = session_check("/proc", pid, w.loaded_ms, reterr);
         if (r >= 0)
                 r = confirmed_write(p.dir, w.number, reterr);
+        if (r >= 0)
+                r = check_not_gone(p.dir, &w, reterr);
+        if (r >= 0)
+                rescue_adopt(p.dir, w.number);
         if (r >= 0)
                 r = pending_remove(p.dir, reterr);
         if (r >= 0)
@@ -372,7 +379,7 @@ int firewall_change_revert(const char *state_dir, uint32_t uid, infra_error **re
         if (r == -ENOENT)
                 return infra_error_set(reterr, r, "no change of the firewall waits; infractl firewall restore N goes to an older generation");
         snprintf(why, sizeof(why), "uid %u took it back", uid);
-        return r < 0 ? r : put_back(p.dir, &w, true, why, reterr);
+        return r < 0 ? r : retreat(p.dir, &w, true, why, reterr);
 }
 
 int firewall_change_boot(const char *state_dir, char **ret_text, infra_error **reterr)
@@ -393,7 +400,7 @@ int firewall_change_boot(const char *state_dir, char **ret_text, infra_error **r
         place_open(state_dir, LOCK_PATIENCE_MS, &p, NULL);
         if (p.dir >= 0 && confirmed_read(p.dir, &number, &error) < 0)
                 str_add(&notes, "%s", infra_error_message(error));
-        r = load_best(p.dir, number, &notes, reterr);
+        r = retreat_load_best(p.dir, number, &notes, reterr);
         if (r < 0)
                 return r;
         str_add(&text, names[r], number);
@@ -401,7 +408,8 @@ int firewall_change_boot(const char *state_dir, char **ret_text, infra_error **r
                 str_add(&text, "%s", notes.text ? notes.text : "");
         if (p.dir >= 0 && path_exists(p.dir, "pending")) {
                 pending_read(p.dir, &w, NULL);
-                outcome_write(p.dir, w.number, "went back", "the host was started before anybody confirmed it");
+                if (w.number != number || w.number == w.previous)
+                        outcome_write(p.dir, w.number, "went back", "the host was started before anybody confirmed it");
                 pending_remove(p.dir, NULL);
         }
         *ret_text = str_take(&text);

@@ -3,6 +3,7 @@
 /* How the firewall stands, for people and programs. */
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
@@ -10,6 +11,7 @@
 #include "base/str.h"
 #include "engine/firewall-change.h"
 #include "firewall/firewall.h"
+#include "firewall/rescue.h"
 
 enum { READING_PATIENCE_MS = 2 * 1000 };
 
@@ -31,8 +33,38 @@ static json_t *last_json(int dir)
         return json_pack("{s:i,s:s,s:s,s:I}", "number", (int)o.number, "outcome", o.outcome, "why", o.why, "wall", (json_int_t)o.wall_ms);
 }
 
-/* How the kernel's ruleset differs from that generation; *ret_loaded: whether it has one of ours. */
-static int look(int dir, unsigned active, bool *ret_loaded, char **ret_diff, infra_error **reterr)
+/* What the kernel has. */
+struct sight {
+        bool loaded;  /* a ruleset of ours */
+        bool rescued; /* the rescue ruleset */
+        char *diff;   /* to the active generation */
+};
+
+static void sight_done(struct sight *s)
+{
+        free(s->diff);
+}
+#define _cleanup_sight_ CLEANUP(sight_done)
+
+static bool is_same(const struct ruleset *a, const struct ruleset *b)
+{
+        _cleanup_free_ char *diff = NULL;
+
+        return ruleset_diff(a, b, &diff, NULL) >= 0 && *diff == '\0';
+}
+
+static bool is_rescue(int dir, const struct ruleset *have)
+{
+        struct ruleset *of_policy = NULL, *builtin = NULL;
+        bool found = (rescue_read(dir, &of_policy, NULL) >= 0 && is_same(of_policy, have)) ||
+                     (rescue_compile(NULL, &builtin, NULL) >= 0 && is_same(builtin, have));
+
+        ruleset_free(of_policy);
+        ruleset_free(builtin);
+        return found;
+}
+
+static int look(int dir, unsigned active, struct sight *ret, infra_error **reterr)
 {
         _cleanup_firewall_generation_ struct firewall_generation g = {};
         _cleanup_firewall_ struct firewall *f = NULL;
@@ -44,24 +76,25 @@ static int look(int dir, unsigned active, bool *ret_loaded, char **ret_diff, inf
                 r = firewall_read(f, &have, reterr);
         if (r < 0)
                 return r;
-        *ret_loaded = have != NULL;
+        ret->loaded = have != NULL;
         if (!active)
-                *ret_diff = strdup("");
+                ret->diff = strdup("");
         else if (generation_read(dir, active, &g, &error) < 0)
-                *ret_diff = path_join("? %s\n", infra_error_message(error));
+                ret->diff = path_join("? %s\n", infra_error_message(error));
         else
-                r = ruleset_diff(g.ruleset, have, ret_diff, reterr);
+                r = ruleset_diff(g.ruleset, have, &ret->diff, reterr);
+        if (r >= 0)
+                ret->rescued = have && (!ret->diff || *ret->diff || !active) && is_rescue(dir, have);
         ruleset_free(have);
-        return r < 0 || *ret_diff ? r : infra_error_oom(reterr);
+        return r < 0 || ret->diff ? r : infra_error_oom(reterr);
 }
 
 int firewall_state(const char *state_dir, json_t **ret, infra_error **reterr)
 {
         _cleanup_close_ int dir = generations_open(state_dir, reterr), lock = -1;
-        _cleanup_free_ char *diff = NULL;
+        _cleanup_sight_ struct sight sight = {};
         struct pending p = {};
         unsigned confirmed = 0, active;
-        bool loaded = false;
         int waits, r;
 
         if (dir < 0)
@@ -73,11 +106,11 @@ int firewall_state(const char *state_dir, json_t **ret, infra_error **reterr)
         if (r < 0)
                 return r;
         active = waits >= 0 && p.loaded_ms ? p.number : confirmed;
-        r = look(dir, active, &loaded, &diff, reterr);
+        r = look(dir, active, &sight, reterr);
         if (r < 0)
                 return r;
-        *ret = json_pack("{s:i,s:i,s:b,s:b,s:s,s:s,s:o,s:o}", "confirmed", (int)confirmed, "active", (int)active, "loaded", loaded, "drifted",
-                         *diff != '\0', "drifted_by", "", "drift", diff, "pending", waits >= 0 ? pending_json(&p) : json_null(), "last", last_json(dir));
+        *ret = json_pack("{s:i,s:i,s:b,s:b,s:b,s:s,s:s,s:o,s:o}", "confirmed", (int)confirmed, "active", (int)active, "loaded", sight.loaded,
+                         "rescued", sight.rescued, "drifted", *sight.diff != '\0', "drifted_by", "", "drift", sight.diff, "pending", waits >= 0 ? pending_json(&p) : json_null(), "last", last_json(dir));
         return *ret ? 0 : infra_error_oom(reterr);
 }
 

@@ -52,7 +52,8 @@ int generations_open(const char *state_dir, infra_error **reterr)
 
 int generations_lock(int dir, int64_t patience_ms, infra_error **reterr)
 {
-        _cleanup_close_ int fd = openat(dir, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+        /* Whoever may open it may keep it. */
+        _cleanup_close_ int fd = openat(dir, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
         int64_t end = clock_boottime_ms() + patience_ms;
 
         if (fd < 0)
@@ -194,8 +195,19 @@ static void forget_oldest(int dir, const unsigned *list, size_t n)
                         generation_forget(dir, list[i]);
 }
 
-int generation_store(int dir, const struct ruleset *ruleset, const char *policy, const char *origin, uint32_t uid, unsigned *ret,
-                     infra_error **reterr)
+/* {"sha256","ruleset"} */
+static json_t *encode_rescue(const struct ruleset *r, infra_error **reterr)
+{
+        _cleanup_json_ json_t *j = ruleset_encode(r);
+        char hash[65];
+
+        if (!j || digest(j, hash, reterr) < 0)
+                return NULL;
+        return json_pack("{s:s,s:O}", "sha256", hash, "ruleset", j);
+}
+
+int generation_store(int dir, const struct ruleset *ruleset, const struct ruleset *rescue, const char *policy, const char *origin,
+                     uint32_t uid, unsigned *ret, infra_error **reterr)
 {
         _cleanup_json_ json_t *j = ruleset_encode(ruleset);
         _cleanup_free_ unsigned *list = NULL;
@@ -216,9 +228,9 @@ int generation_store(int dir, const struct ruleset *ruleset, const char *policy,
         if (!name || number > NUMBER_MAX)
                 return infra_error_set(reterr, -ENOSPC, "there are no numbers left for generations of the firewall");
         r = write_json(dir, name,
-                       json_pack("{s:i,s:s,s:I,s:I,s:s,s:s,s:s,s:O}", "number", (int)number, "when", clock_format(now, when), "wall",
+                       json_pack("{s:i,s:s,s:I,s:I,s:s,s:s,s:s,s:O,s:o}", "number", (int)number, "when", clock_format(now, when), "wall",
                                  (json_int_t)now, "uid", (json_int_t)uid, "policy", policy ? policy : "", "origin", origin, "sha256", hash,
-                                 "ruleset", j),
+                                 "ruleset", j, "rescue", rescue ? encode_rescue(rescue, reterr) : json_null()),
                        reterr);
         if (r < 0)
                 return r;
@@ -321,6 +333,14 @@ int pending_remove(int dir, infra_error **reterr)
         return r < 0 ? infra_error_set(reterr, r, "cannot remove '%s' of the firewall: %s", pending_file, strerror(-r)) : 0;
 }
 
+bool pending_is_confirmed(int dir, const struct pending *p)
+{
+        unsigned confirmed = 0;
+
+        /* A generation loaded once more was confirmed before. */
+        return p->number != p->previous && confirmed_read(dir, &confirmed, NULL) >= 0 && confirmed == p->number;
+}
+
 /* For people only: that it cannot be written changes nothing. */
 void outcome_write(int dir, unsigned number, const char *outcome, const char *why)
 {
@@ -345,11 +365,20 @@ int outcome_read(int dir, struct outcome *ret)
 
 int rescue_write(int dir, const struct ruleset *r, infra_error **reterr)
 {
-        _cleanup_json_ json_t *j = ruleset_encode(r);
-        char hash[65];
-        int x = j ? digest(j, hash, reterr) : infra_error_oom(reterr);
+        return write_json(dir, rescue_file, encode_rescue(r, reterr), reterr);
+}
 
-        return x < 0 ? x : write_json(dir, rescue_file, json_pack("{s:s,s:O}", "sha256", hash, "ruleset", j), reterr);
+void rescue_adopt(int dir, unsigned number)
+{
+        _cleanup_free_ char *name = file_of(number);
+        _cleanup_json_ json_t *j = NULL;
+        json_t *rescue;
+
+        if (!name || read_json(dir, name, FILE_MAX, &j, NULL) < 0)
+                return;
+        rescue = json_object_get(j, "rescue");
+        if (json_is_object(rescue))
+                write_json(dir, rescue_file, json_incref(rescue), NULL);
 }
 
 int rescue_read(int dir, struct ruleset **ret, infra_error **reterr)

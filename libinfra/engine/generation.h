@@ -4,8 +4,9 @@
 /*
  * Firewall generations: rulesets kept as files in STATE/firewall, written durably, to be read by people, too.
  *
- *   000005.json   a generation: {"number","when","wall","uid","policy","origin","sha256","ruleset"}; sha256 is of the
- *                 ruleset as compact JSON with sorted keys. What was edited by hand is not loaded.
+ *   000005.json   a generation: {"number","when","wall","uid","policy","origin","sha256","ruleset","rescue"}; sha256 is of
+ *                 the ruleset as compact JSON with sorted keys. What was edited by hand is not loaded. "rescue" is null, or
+ *                 what becomes rescue.json when this generation is confirmed.
  *   confirmed     {"number"}: the last one somebody confirmed. The host boots with it.
  *   pending       one that is loaded and waits for its confirmation; gone as soon as it has it or went back
  *   last          what became of the last change: {"number","outcome","why","wall"}
@@ -37,8 +38,9 @@ int generations_open(const char *state_dir, infra_error **reterr);
 int generations_lock(int dir, int64_t patience_ms, infra_error **reterr);
 
 /* The next number. Forgets the oldest, but never those in `confirmed` and `pending`. */
-int generation_store(int dir, const struct ruleset *r, const char *policy, const char *origin, uint32_t uid, unsigned *ret,
-                     infra_error **reterr);
+/* @rescue: what the host falls back to once this generation is confirmed; NULL = whatever it falls back to then. */
+int generation_store(int dir, const struct ruleset *r, const struct ruleset *rescue, const char *policy, const char *origin, uint32_t uid,
+                     unsigned *ret, infra_error **reterr);
 /* -ENOENT, -EUCLEAN when it is not what was stored. */
 int generation_read(int dir, unsigned number, struct firewall_generation *ret, infra_error **reterr);
 void generation_forget(int dir, unsigned number);
@@ -64,6 +66,8 @@ struct pending {
 int pending_read(int dir, struct pending *ret, infra_error **reterr);
 int pending_write(int dir, const struct pending *p, infra_error **reterr);
 int pending_remove(int dir, infra_error **reterr);
+/* `confirmed` is what decides: whoever confirmed it may have been killed before `pending` was gone. */
+bool pending_is_confirmed(int dir, const struct pending *p);
 
 struct outcome {
         unsigned number;
@@ -75,6 +79,8 @@ void outcome_done(struct outcome *o);
 void outcome_write(int dir, unsigned number, const char *outcome, const char *why);
 int outcome_read(int dir, struct outcome *ret);
 
+/* That of a generation, which must have been confirmed; when it has none the one before stays. */
+void rescue_adopt(int dir, unsigned number);
 int rescue_write(int dir, const struct ruleset *r, infra_error **reterr);
 int rescue_read(int dir, struct ruleset **ret, infra_error **reterr);
 

@@ -27,14 +27,12 @@ int host_idmap_act(struct work *w, infra_error **reterr)
 
 int host_firewall_act(struct work *w, infra_error **reterr)
 {
-        struct firewall_change change = { .policy = w->estate->digest, .origin = "run" };
+        struct firewall_change change = { .estate = w->estate, .policy = w->estate->digest, .origin = "run" };
         struct ruleset *wanted = NULL;
         unsigned number = 0;
         int r = firewall_compile(w->estate, &wanted, reterr);
 
         change.wanted = wanted;
-        if (r >= 0)
-                r = firewall_change_rescue(w->state_dir, w->estate, reterr);
         if (r >= 0)
                 r = firewall_change_load(w->state_dir, &change, &number, reterr);
         ruleset_free(wanted);

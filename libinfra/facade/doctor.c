@@ -23,29 +23,39 @@
 #include "base/str.h"
 #include "firewall/foreign.h"
 
-static const struct {
+static const struct maker {
         const char *word; /* in the name of the table or of one of its chains */
         const char *by;
+        const char *mend; /* how its rules go away */
 } makers[] = {
-        { "DOCKER", "docker" },      { "docker", "docker" },   { "LIBVIRT", "libvirt" }, { "libvirt", "libvirt" }, { "ufw", "ufw" },
-        { "firewalld", "firewalld" }, { "f2b", "fail2ban" },   { "KUBE", "kubernetes" }, { "CNI", "containers' network plugins" },
-        { "lxc", "lxc-net" },        { "netavark", "podman" }, { "crowdsec", "crowdsec" },
+        { "DOCKER", "docker", "\"iptables\": false in /etc/docker/daemon.json, or iptables -I DOCKER-USER -j ACCEPT" },
+        { "docker", "docker", "\"iptables\": false in /etc/docker/daemon.json, or iptables -I DOCKER-USER -j ACCEPT" },
+        { "LIBVIRT", "libvirt", "virsh net-destroy NETWORK" },
+        { "libvirt", "libvirt", "virsh net-destroy NETWORK" },
+        { "ufw", "ufw", "ufw disable" },
+        { "firewalld", "firewalld", "systemctl disable --now firewalld" },
+        { "f2b", "fail2ban", "systemctl disable --now fail2ban" },
+        { "KUBE", "kubernetes", NULL },
+        { "CNI", "containers' network plugins", NULL },
+        { "lxc", "lxc-net", "USE_LXC_BRIDGE=false in /etc/default/lxc-net, and systemctl restart lxc-net" },
+        { "netavark", "podman", NULL },
+        { "crowdsec", "crowdsec", NULL },
 };
 
 /* A word at the beginning of any chain of the table, or in its name, gives its maker away. */
-static const char *maker(const struct foreign *f, const struct foreign_chain *c)
+static struct maker maker(const struct foreign *f, const struct foreign_chain *c)
 {
         for (size_t m = 0; m < ELEMENTS(makers); m++) {
                 if (strstr(c->table, makers[m].word))
-                        return makers[m].by;
+                        return makers[m];
                 for (size_t i = 0; i < f->n_chains; i++)
                         if (f->chains[i].family == c->family && streq(f->chains[i].table, c->table) && startswith(f->chains[i].name, makers[m].word))
-                                return makers[m].by;
+                                return makers[m];
         }
         if ((c->family == NFPROTO_IPV4 || c->family == NFPROTO_IPV6) &&
             (streq(c->table, "filter") || streq(c->table, "nat") || streq(c->table, "mangle") || streq(c->table, "raw") || streq(c->table, "security")))
-                return "iptables (nft variant)";
-        return "somebody";
+                return (struct maker){ .by = "iptables (nft variant)" };
+        return (struct maker){ .by = "somebody" };
 }
 
 static void add(json_t *findings, const char *severity, const char *subject, const char *by, char *text, char *look, char *mend)
@@ -60,10 +70,13 @@ static void add(json_t *findings, const char *severity, const char *subject, con
 static void check_chain(json_t *findings, const struct foreign *f, const struct foreign_chain *c)
 {
         _cleanup_free_ char *subject = path_join("table %s %s chain %s", foreign_family(c->family), c->table, c->name);
-        const char *by = maker(f, c), *severity = c->drops ? "error" : "warning";
+        struct maker m = maker(f, c);
+        const char *severity = c->drops ? "error" : "warning";
         bool nat = c->type && streq(c->type, "nat"), first = nat && c->priority <= (c->hook == NF_INET_POST_ROUTING ? 100 : -100);
         char *look = path_join("nft list table %s %s", foreign_family(c->family), c->table);
-        char *mend = path_join("if nobody needs it: nft delete table %s %s; otherwise it must accept what ours accepts", foreign_family(c->family), c->table);
+        char *mend = m.mend ? path_join("%s; otherwise it must accept what ours accepts", m.mend) :
+                              path_join("if nobody needs it: nft delete table %s %s; otherwise it must accept what ours accepts",
+                                        foreign_family(c->family), c->table);
 
         if (!c->type || !subject || (!c->drops && !c->refuses && !(nat && c->translates))) {
                 free(look);
@@ -71,25 +84,29 @@ static void check_chain(json_t *findings, const struct foreign *f, const struct 
                 return;
         }
         if (nat && c->translates)
-                add(findings, "warning", subject, by,
+                add(findings, "warning", subject, m.by,
                     path_join("translates addresses at %s%s, and a packet is translated once: what it takes, our rules do not", foreign_hook(c),
                               first ? " before or beside ours" : ""),
                     look, mend);
         else
-                add(findings, severity, subject, by,
+                add(findings, severity, subject, m.by,
                     path_join("%s at %s (priority %d), which is final whatever our table says", c->drops ? "drops what its rules do not accept" : "may refuse packets",
                               foreign_hook(c), c->priority),
                     look, mend);
 }
 
-static void check_legacy(json_t *findings, const struct strlist *tables, const char *tool)
+static void check_legacy(json_t *findings, const struct legacy_table *t)
 {
-        for (size_t i = 0; i < tables->n; i++) {
-                _cleanup_free_ char *subject = path_join("%s table %s", tool, tables->items[i]);
+        const char *tool = t->family == NFPROTO_IPV6 ? "ip6tables-legacy" : "iptables-legacy";
+        _cleanup_free_ char *subject = path_join("%s table %s", tool, t->name);
+        bool bad = t->drops || t->refuses || t->translates;
 
-                add(findings, "warning", subject ? subject : "", "iptables (legacy)", strdup("is loaded beside nftables: its rules judge every packet, too"),
-                    path_join("%s-save -t %s", tool, tables->items[i]), path_join("%s -t %s -F, and remove what loads it", tool, tables->items[i]));
-        }
+        add(findings, t->drops ? "error" : bad ? "warning" : "note", subject ? subject : "", "iptables (legacy)",
+            path_join("is loaded beside nftables, and %s", t->drops ? "drops what its rules do not accept, which is final whatever our table says" :
+                                                           t->refuses ? "may refuse packets, which is final whatever our table says" :
+                                                           t->translates ? "translates addresses, and a packet is translated once" :
+                                                                           "decides about nothing"),
+            path_join("%s-save -t %s", tool, t->name), path_join("%s -t %s -F, and remove what loads it", tool, t->name));
 }
 
 /* Whether systemd or an old init script starts it. */
@@ -120,28 +137,64 @@ static bool is_enabled(const char *root, const char *service)
         return false;
 }
 
+/* Whether it says no in its own file of settings ("ENABLED=no"): then its unit does nothing. The last line counts. */
+static bool is_switched_off(const char *root, const char *file, const char *key)
+{
+        enum { FILE_MAX = 64 << 10 };
+        _cleanup_free_ char *path = path_join("%s%s", root, file), *text = NULL;
+        bool off = false;
+
+        if (!path || file_read(AT_FDCWD, path, FILE_MAX, &text, NULL) < 0)
+                return false;
+        for (char *p = text, *line; (line = strsep(&p, "\n"));) {
+                const char *value = line + strspn(line, " \t");
+
+                if (!startswith(value, key) || value[strlen(key)] != '=')
+                        continue;
+                value += strlen(key) + 1;
+                value += strspn(value, "\"'");
+                off = startswith(value, "no") || startswith(value, "false");
+        }
+        return off;
+}
+
+static bool flushes(const char *root)
+{
+        enum { FILE_MAX = 1 << 20 };
+        _cleanup_free_ char *path = path_join("%s/etc/nftables.conf", root), *text = NULL;
+
+        return path && file_read(AT_FDCWD, path, FILE_MAX, &text, NULL) >= 0 && strstr(text, "flush ruleset");
+}
+
 static void check_boot(json_t *findings, const char *root)
 {
         static const struct {
-                const char *service, *text, *severity;
+                const char *service, *severity, *text, *file, *key;
         } services[] = {
-                { "ferm", "loads its own rules at boot and on every restart", "error" },
-                { "nftables", "begins with `flush ruleset`, which takes ours away, too", "error" },
-                { "netfilter-persistent", "loads saved rules of iptables at boot", "error" },
-                { "ufw", "loads its own rules at boot", "error" },
-                { "firewalld", "loads its own rules at boot", "error" },
-                { "docker", "adds rules of its own and sets the policy of FORWARD to drop", "warning" },
-                { "lxc-net", "adds a bridge with its own masquerading", "note" },
-                { "fail2ban", "adds bans of its own; `infractl firewall ban` does the same in our table", "note" },
+                { "ferm", "error", "loads its own rules at boot and on every restart", "/etc/default/ferm", "ENABLED" },
+                { "nftables", "error", "loads its own rules at boot and on every restart", NULL, NULL },
+                { "netfilter-persistent", "error", "loads saved rules of iptables at boot", NULL, NULL },
+                { "ufw", "error", "loads its own rules at boot", "/etc/ufw/ufw.conf", "ENABLED" },
+                { "firewalld", "error", "loads its own rules at boot", NULL, NULL },
+                { "docker", "warning", "adds rules of its own and sets the policy of FORWARD to drop", NULL, NULL },
+                { "lxc-net", "note", "adds a bridge with its own masquerading", "/etc/default/lxc-net", "USE_LXC_BRIDGE" },
+                { "fail2ban", "note", "adds bans of its own; `infractl firewall ban` does the same in our table", NULL, NULL },
         };
 
         for (size_t i = 0; i < ELEMENTS(services); i++) {
                 _cleanup_free_ char *subject = path_join("%s.service", services[i].service);
+                const char *text = services[i].text;
 
-                if (is_enabled(root, services[i].service))
-                        add(findings, services[i].severity, subject ? subject : "", services[i].service, strdup(services[i].text),
-                            path_join("systemctl status %s", services[i].service), path_join("systemctl disable --now %s", services[i].service));
+                if (!is_enabled(root, services[i].service) || (services[i].file && is_switched_off(root, services[i].file, services[i].key)))
+                        continue;
+                if (streq(services[i].service, "nftables") && flushes(root))
+                        text = "says `flush ruleset`: ours is loaded after it at boot, but each restart and reload of it takes ours away";
+                add(findings, services[i].severity, subject ? subject : "", services[i].service, strdup(text),
+                    path_join("systemctl status %s", services[i].service), path_join("systemctl disable --now %s", services[i].service));
         }
+        if (!is_enabled(root, "infra-firewall"))
+                add(findings, "warning", "infra-firewall.service", "", strdup("is not enabled: a boot leaves the host without our ruleset"),
+                    strdup("systemctl status infra-firewall"), strdup("systemctl enable infra-firewall"));
 }
 
 static long long number_in(const char *path)
@@ -203,8 +256,8 @@ INFRA_PUBLIC int infra_firewall_doctor(const char *root, char **ret_json, infra_
         check_ours(findings, &foreign);
         for (size_t i = 0; i < foreign.n_chains; i++)
                 check_chain(findings, &foreign, &foreign.chains[i]);
-        check_legacy(findings, &foreign.legacy4, "iptables-legacy");
-        check_legacy(findings, &foreign.legacy6, "ip6tables-legacy");
+        for (size_t i = 0; i < foreign.n_legacy; i++)
+                check_legacy(findings, &foreign.legacy[i]);
         check_boot(findings, root ? root : "");
         check_kernel(findings);
         j = json_pack("{s:o}", "findings", findings);

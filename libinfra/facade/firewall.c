@@ -8,6 +8,7 @@
 
 #include "base/fd.h"
 #include "engine/firewall-change.h"
+#include "engine/retreat.h"
 #include "facade/manager.h"
 #include "firewall/firewall.h"
 #include "firewall/watch.h"
@@ -49,10 +50,14 @@ static int apply(const struct wish *w, struct firewall_change *c, infra_error **
         int r = firewall_compile(w->estate, &wanted, reterr);
 
         if (r >= 0)
-                r = check_shown(wanted, w->change->shown, reterr);
+                r = firewall_change_check_free(w->manager->state, reterr);
         if (r >= 0)
-                r = firewall_change_rescue(w->manager->state, w->estate, reterr);
+                r = check_shown(wanted, w->change->shown, reterr);
+        /* What the host falls back to may be all that is new. */
+        if (r == -EALREADY)
+                firewall_change_rescue(w->manager->state, w->estate, NULL);
         c->wanted = wanted;
+        c->estate = w->estate;
         c->policy = w->estate->digest;
         c->origin = "apply";
         if (r >= 0)

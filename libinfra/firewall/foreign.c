@@ -3,7 +3,6 @@
 #include "firewall/foreign.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h> /* libnftnl/expr.h does not bring its own */
 #include <libnftnl/chain.h>
 #include <libnftnl/expr.h>
@@ -16,7 +15,6 @@
 #include <string.h>
 
 #include "base/array.h"
-#include "base/fd.h"
 #include "base/str.h"
 #include "firewall/kernel.h"
 
@@ -33,8 +31,7 @@ void foreign_done(struct foreign *f)
                 free(f->chains[i].type);
         }
         free(f->chains);
-        strlist_done(&f->legacy4);
-        strlist_done(&f->legacy6);
+        free(f->legacy);
 }
 
 const char *foreign_family(int family)
@@ -129,6 +126,10 @@ static int on_expression(struct nftnl_expr *e, void *userdata)
         if (streq(name, "immediate") && nftnl_expr_is_set(e, NFTNL_EXPR_IMM_VERDICT) &&
             (int)nftnl_expr_get_u32(e, NFTNL_EXPR_IMM_VERDICT) == NF_DROP)
                 c->refuses = true;
+        /* What a map decides is not looked up: it may be a drop. */
+        if (streq(name, "lookup") && nftnl_expr_is_set(e, NFTNL_EXPR_LOOKUP_DREG) &&
+            nftnl_expr_get_u32(e, NFTNL_EXPR_LOOKUP_DREG) == NFT_REG_VERDICT)
+                c->refuses = true;
         /* iptables-nft has its own targets; what they do is in their names. */
         if (streq(name, "target")) {
                 const char *target = nftnl_expr_get_str(e, NFTNL_EXPR_TG_NAME);
@@ -177,21 +178,6 @@ static void spread(struct foreign *f)
         }
 }
 
-/* One name a line; the file is there only once somebody asked for a table. */
-static int read_legacy(const char *path, struct strlist *ret)
-{
-        enum { FILE_MAX = 4096 };
-        _cleanup_free_ char *text = NULL;
-
-        if (file_read(AT_FDCWD, path, FILE_MAX, &text, NULL) < 0)
-                return 0;
-        for (char *p = text, *word; (word = strsep(&p, "\n"));)
-                if (*word && strlist_add(ret, word) < 0)
-                        return -ENOMEM;
-        strlist_sort(ret);
-        return 0;
-}
-
 int foreign_read(struct firewall *f, struct foreign *ret, infra_error **reterr)
 {
         static const struct {
@@ -206,7 +192,7 @@ int foreign_read(struct firewall *f, struct foreign *ret, infra_error **reterr)
                 r = kernel_ask(f, questions[i].type, NFPROTO_UNSPEC, NLM_F_DUMP, NULL, NULL, questions[i].each, &d);
         if (r < 0)
                 return infra_error_set(reterr, r, "cannot read the rulesets: %s", strerror(-r));
-        if (d.oom || read_legacy("/proc/net/ip_tables_names", &ret->legacy4) < 0 || read_legacy("/proc/net/ip6_tables_names", &ret->legacy6) < 0)
+        if (d.oom || legacy_read(&ret->legacy, &ret->n_legacy) < 0)
                 return infra_error_oom(reterr);
         spread(ret);
         return 0;

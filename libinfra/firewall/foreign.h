@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "firewall/firewall.h"
+#include "firewall/legacy.h"
 
 struct foreign_chain {
         int family;        /* NFPROTO_* */
@@ -27,8 +28,8 @@ struct foreign {
         size_t n_chains;
         bool ours;         /* our tables are there */
         bool dormant;      /* and switched off */
-        struct strlist legacy4; /* tables of iptables-legacy: "filter", "nat" */
-        struct strlist legacy6;
+        struct legacy_table *legacy;
+        size_t n_legacy;
 };
 
 void foreign_done(struct foreign *f);

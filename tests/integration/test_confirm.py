@@ -3,6 +3,7 @@
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import pathlib
@@ -105,9 +106,14 @@ def ruleset():
 
 
 def in_new_session(fw, *argv, local=True):
-    """As sshd starts the command of a new connection. A session that began in the same clock tick is no new one."""
+    """As sshd starts the command of a new connection. One that began in the same clock tick is no new one."""
+    daemon = fw.root / "sshd"
+    if not daemon.exists():
+        daemon.write_text('#!/bin/sh\n"$@"\nexit $?\n')
+        daemon.chmod(0o755)
     time.sleep(0.05)
-    return fw.run(*argv, check=False, local=local, start_new_session=True)
+    return infrahost.run(daemon, TOOL, "firewall", *argv, *(["--local"] if local else []), check=False, env=fw.environment(),
+                         start_new_session=True)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -275,6 +281,42 @@ def test_somebody_who_keeps_the_lock_does_not_hold_up_the_way_back(waiting):
         wait(lambda: reached(CLOSED), 12)
 
 
+def rewrite(path, change):
+    """As if it had been stored like that."""
+    generation = json.loads(path.read_text())
+    change(generation["ruleset"])
+    text = json.dumps(generation["ruleset"], separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+    generation["sha256"] = hashlib.sha256(text.encode()).hexdigest()
+    path.write_text(json.dumps(generation))
+
+
+def refused_by_the_kernel(ruleset):
+    """Nothing is translated where packets are forwarded."""
+    text = json.dumps(ruleset).replace('"type": "filter"', '"type": "nat"')
+    ruleset.clear()
+    ruleset.update(json.loads(text))
+
+
+def test_what_cannot_be_loaded_again_is_replaced_by_the_rescue_ruleset(good):
+    """Of a kernel or a host that changed in between; the dead-man must not try for ever."""
+    rewrite(good.state / "firewall" / "000001.json", refused_by_the_kernel)
+    good.close()
+    good.run("apply", "--confirm", "1s", "--yes")
+    assert not reached(CLOSED)
+    wait(lambda: not (good.state / "firewall" / "pending").exists(), 15)
+    assert reached(22) and not reached(KEPT)
+    assert "generation 1 cannot be loaded, but the rescue ruleset is: " in good.json("status")["last"]["why"]
+
+
+def test_confirmation_that_was_cut_short_holds(waiting):
+    """Killed between the two files: what the host boots with is what decides."""
+    (waiting.state / "firewall" / "confirmed").write_text('{"number": 2}')
+    time.sleep(2.5)
+    assert not reached(CLOSED)
+    assert waiting.json("status")["pending"] is None and waiting.confirmed() == 2
+    assert not (waiting.state / "firewall" / "pending").exists() and not waiting.json("status")["drifted"]
+
+
 def fill(path):
     with contextlib.suppress(OSError), open(path, "wb", buffering=0) as f:
         while True:
@@ -323,6 +365,9 @@ def test_old_connection_cannot_confirm(good, local):
     good.run("apply", "--confirm", "5s", "--yes", local=local)
     result = good.run("confirm", check=False, local=local)
     assert result.returncode == 9 and "ssh HOST infractl firewall confirm" in result.stdout
+    # As cron does it, and whoever is daemonised.
+    result = good.run("confirm", check=False, local=local, start_new_session=True)
+    assert result.returncode == 9 and "neither an ssh connection nor a console" in result.stdout
     assert good.confirmed() == 1
     assert in_new_session(good, "confirm", local=local).returncode == 0
     assert good.confirmed() == 2
@@ -367,6 +412,45 @@ def test_one_change_at_a_time(waiting):
     waiting.open()
     result = waiting.run("apply", "--yes", check=False)
     assert result.returncode == 4 and "waits to be confirmed" in result.stdout
+
+
+@pytest.mark.parametrize("local", [True, False])
+def test_what_waits_is_not_nothing_to_do(good, local):
+    """The kernel has what the policy says, but not for long."""
+    if not local:
+        good.start_daemon()
+    good.close()
+    good.run("apply", "--confirm", "3s", "--yes", local=local)
+    result = good.run("apply", "--yes", check=False, local=local)
+    assert result.returncode == 4 and "waits to be confirmed" in result.stdout, result.stdout
+
+
+def test_one_of_many_at_once(good):
+    good.start_daemon()
+    good.close()
+    many = [subprocess.Popen([TOOL, "firewall", "apply", "--confirm", "3s", "--yes"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT, text=True, env=good.environment()) for _ in range(8)]
+    ends = [(m.communicate(timeout=20)[0], m.returncode) for m in many]
+    assert sorted(code for _, code in ends) == [0] + [4] * 7, ends
+    wait(lambda: not (good.state / "firewall" / "pending").exists())
+    assert_went_back(good)
+
+
+def test_others_may_flush_what_waits(waiting):
+    """What goes back is whole."""
+    infrahost.run("nft", "flush", "ruleset")
+    wait(lambda: not (waiting.state / "firewall" / "pending").exists(), 4)
+    assert_went_back(waiting)
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGSTOP])
+def test_signals_do_not_hold_the_dead_man_up(waiting, how):
+    """Stopped, it is as good as dead a while after its deadline, for whoever looks."""
+    os.kill(waiting.guard(), how)
+    time.sleep(0.2)
+    assert (waiting.state / "firewall" / "pending").exists() and not reached(CLOSED)
+    wait(lambda: waiting.json("status")["pending"] is None, 20)
+    assert_went_back(waiting)
 
 
 def test_apply_of_what_is_there_and_of_nonsense(good):
@@ -451,6 +535,34 @@ def test_rescue_is_for_the_zones_of_the_policy(good):
     assert boot(good).returncode == 11
     assert not reached(22), "the client is not of the zone"
     assert "203.0.113.12" in ruleset()
+
+
+def rescued(fw):
+    reboot(fw)
+    (fw.state / "firewall" / "confirmed").unlink()
+    assert boot(fw).returncode == 11
+
+
+def test_rescue_of_what_nobody_confirmed_is_no_way_in(good):
+    """A policy that goes back must not leave its mistake where it would hurt most."""
+    (good.policy / "firewall.yaml").write_text("rescue: [monitor]\n")
+    good.close()
+    good.run("apply", "--confirm", "1s", "--yes")
+    wait(lambda: not (good.state / "firewall" / "pending").exists(), 4)
+    rescued(good)
+    assert reached(22)
+
+
+@pytest.mark.parametrize("how", ["confirm", "for good", "nothing else"])
+def test_rescue_of_what_was_confirmed_is(good, how):
+    (good.policy / "firewall.yaml").write_text("rescue: [monitor]\n")
+    if how != "nothing else":
+        good.close()
+    good.run("apply", "--confirm", "5s" if how == "confirm" else "0", "--yes")
+    if how == "confirm":
+        assert in_new_session(good, "confirm").returncode == 0
+    rescued(good)
+    assert not reached(22) and "203.0.113.12" in ruleset()
 
 
 def test_ruleset_that_the_kernel_refuses_changes_nothing(good):

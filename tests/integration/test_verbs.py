@@ -159,7 +159,7 @@ def test_status_and_list_json(host):
                  "containers": list, "foreign": list})
     has(status["policy"], {"directory": str, "digest": str})
     has(status["firewall"], {"loaded": bool, "differs": bool})
-    has(status["firewall_change"], {"confirmed": int, "active": int, "loaded": bool, "drifted": bool, "drifted_by": str, "pending": type(None), "last": dict})
+    has(status["firewall_change"], {"confirmed": int, "active": int, "loaded": bool, "rescued": bool, "drifted": bool, "drifted_by": str, "pending": type(None), "last": dict})
     has(status["firewall_change"]["last"], {"number": int, "outcome": str, "why": str, "wall": int})
     assert status["firewall_change"]["confirmed"] == status["firewall_change"]["active"] > 0, "apply records what it loaded"
     has(status["storage"], {"path": str, "backend": str, "free": int, "total": int})

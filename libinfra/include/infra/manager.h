@@ -118,13 +118,14 @@ struct infra_firewall_change {
  * infra_manager_firewall_change: answers with STATE. apply and restore load a ruleset that goes back by itself, whatever
  * becomes of this process, unless it is confirmed in time: -EBUSY while another one waits or a run is under way,
  * -EALREADY when the kernel has it, -ESTALE when @shown is no longer the difference. confirm: -EPERM unless @pid came
- * over a connection (its session) that began after the load, or sits at a console; -ETIME when it is too late. revert:
+ * over an ssh connection that began after the load, or sits at a console; -ETIME when it is too late. revert:
  * goes back at once. Both: -ENOENT when nothing waits. Since: 0.1
  */
 int infra_manager_firewall_change(infra_manager *m, const struct infra_firewall_change *change, char **ret_json, infra_error **reterr);
 
 /**
  * infra_manager_firewall_state: @what: "status": STATE = {"confirmed","active" (generations, 0 = none),"loaded":bool,
+ * "rescued":bool (it is the rescue ruleset that is loaded, since the active one could not be),
  * "drifted":bool (the kernel's ruleset is not the active generation; what is filled in at run time does not count),
  * "drifted_by" (the process that made it so, when infra_manager_firewall_watch() saw it; else ""),
  * "drift" (lines),"pending":null|{"number","previous" (0 = no ruleset),"left_ms","until_wall","uid","watched":bool},

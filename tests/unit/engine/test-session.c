@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -111,24 +112,78 @@ static void test_sudo_is_no_new_session(void **state)
 {
         struct person *p = *state;
 
-        put(p, 50, 1, 50, PTS0, 100, "bash");
+        put(p, 40, 1, 40, 0, 10, "sshd");
+        put(p, 49, 40, 49, 0, 100, "sshd");
+        put(p, 50, 49, 50, PTS0, 101, "bash");
         put(p, 60, 50, 50, PTS0, 800, "sudo");
         put(p, 61, 60, 61, PTS0 | 1, 801, "sudo");
         put(p, 62, 61, 61, PTS0 | 1, 801, "infractl");
         assert_began(p, 62, 100);
 }
 
-static void test_window_of_old_multiplexer(void **state)
+/* What has no connection above it proves nothing, however young it is. */
+static void test_without_a_connection(void **state)
 {
-        static const char *const names[] = { "tmux: server", "screen", "SCREEN", "mosh-server" };
+        static const char *const names[] = { "tmux: server", "screen", "SCREEN", "mosh-server", "cron", "atd", "systemd", "bash" };
         struct person *p = *state;
 
         for (size_t i = 0; i < ELEMENTS(names); i++) {
                 put(p, 70, 1, 70, 0, 300, names[i]);
                 put(p, 71, 70, 71, PTS0, 900, "zsh");
                 put(p, 72, 71, 71, PTS0, 901, "infractl");
-                assert_began(p, 72, 300);
+                assert_false(may(p, 72, 100));
         }
+        /* Begun by systemd, or daemonised. */
+        put(p, 73, 1, 73, 0, 900, "infractl");
+        assert_false(may(p, 73, 100));
+}
+
+/* @inode: of a socket that process has. */
+static void put_socket(struct person *p, int pid, const char *tcp, const char *tcp6, unsigned inode)
+{
+        _cleanup_free_ char *fds = path_join("%s/%d/fd", p->root, pid), *net = path_join("%s/%d/net", p->root, pid);
+        _cleanup_free_ char *fd = path_join("%s/%d/fd/4", p->root, pid), *to = path_join("socket:[%u]", inode);
+        _cleanup_free_ char *four = path_join("%s/%d/net/tcp", p->root, pid), *six = path_join("%s/%d/net/tcp6", p->root, pid);
+
+        assert_int_equal(dir_make(AT_FDCWD, fds, 0755), 0);
+        assert_int_equal(dir_make(AT_FDCWD, net, 0755), 0);
+        unlink(fd);
+        assert_int_equal(symlink(to, fd), 0);
+        assert_int_equal(file_replace(AT_FDCWD, four, tcp, strlen(tcp), 0644), 0);
+        assert_int_equal(file_replace(AT_FDCWD, six, tcp6, strlen(tcp6), 0644), 0);
+}
+
+#define HEAD "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
+#define REST " 00000000:00000000 02:00 00000000     0        0 "
+
+static void test_connection_from_the_host_itself(void **state)
+{
+        static const char listens[] = HEAD "   0: 00000000:0016 00000000:0000 0A" REST "700 1 0 100 0 0 10 0\n";
+        static const char near[] = HEAD "   0: 0100007F:0016 0100007F:A3D2 01" REST "77 4 0 20 4 30 10 -1\n"
+                                        "   1: 0100007F:A3D2 0100007F:0016 01" REST "78 4 0 20 4 30 10 -1\n";
+        static const char far[] = HEAD "   0: 026433C6:0016 077100CB:A3D2 01" REST "77 4 0 20 4 30 10 -1\n"
+                                       "   1: 026433C6:A3D2 077100CB:0016 01" REST "78 4 0 20 4 30 10 -1\n";
+        static const char mapped[] = HEAD "   0: 0000000000000000FFFF00000100007F:0016 0000000000000000FFFF00000100007F:A3D2 01" REST "77 1 0\n";
+        static const char there[] = HEAD "   1: 0100007F:A3D2 0100007F:0016 01" REST "78 4 0 20 4 30 10 -1\n";
+        static const char six[] = HEAD "   0: 00000000000000000000000001000000:0016 00000000000000000000000001000000:A3D2 01" REST "77 1 0\n"
+                                       "   1: 00000000000000000000000001000000:A3D2 00000000000000000000000001000000:0016 01" REST "78 1 0\n";
+        struct person *p = *state;
+
+        put(p, 100, 1, 100, 0, 10, "sshd");
+        put(p, 200, 100, 200, 0, 500, "sshd");
+        put(p, 202, 200, 202, 0, 501, "infractl");
+        put_socket(p, 200, far, HEAD, 77);
+        assert_true(may(p, 202, 400));
+        put_socket(p, 200, listens, HEAD, 700);
+        assert_true(may(p, 202, 400));
+        put_socket(p, 200, near, HEAD, 77);
+        assert_false(may(p, 202, 400));
+        put_socket(p, 200, near, HEAD, 79);
+        assert_true(may(p, 202, 400));
+        put_socket(p, 200, there, mapped, 77);
+        assert_false(may(p, 202, 400));
+        put_socket(p, 200, HEAD, six, 77);
+        assert_false(may(p, 202, 400));
 }
 
 static void test_console(void **state)
@@ -143,7 +198,7 @@ static void test_console(void **state)
         }
         for (size_t i = 0; i < ELEMENTS(others); i++) {
                 put(p, 81, 80, 81, others[i], 2, "bash");
-                assert_began(p, 81, 2);
+                assert_false(may(p, 81, 1));
         }
         /* sudo at the console. */
         put(p, 81, 80, 81, TTYS0, 2, "bash");
@@ -157,35 +212,35 @@ static void test_unknown(void **state)
 
         assert_false(may(p, 99, 0));
         assert_false(may(p, 0, 0));
-        put(p, 91, 1, 90, PTS0, 5, "bash"); /* the leader has gone */
-        assert_false(may(p, 91, 1));
 }
 
-static void test_this_process(void **state)
+/* A process as sshd would have started it: its own parent is called like that. */
+static void test_real_processes(void **state)
 {
         int64_t before = clock_boottime_ms();
         int ready[2], status;
-        pid_t child;
+        pid_t daemon, child;
 
         (void)state;
         assert_int_equal(pipe(ready), 0);
         clock_sleep_ms(30);
-        child = fork();
-        if (child == 0) {
-                /* Nobody's, as if the daemon had started it. */
-                if (fork() == 0) {
+        daemon = fork();
+        if (daemon == 0) {
+                prctl(PR_SET_NAME, "sshd");
+                child = fork();
+                if (child == 0) {
                         setsid();
-                        status = getpid();
-                        write(ready[1], &status, sizeof(status));
                         pause();
                 }
-                _exit(0);
+                write(ready[1], &child, sizeof(child));
+                pause();
         }
-        waitpid(child, &status, 0);
         assert_int_equal(read(ready[0], &child, sizeof(child)), sizeof(child));
         assert_int_equal(session_check("/proc", child, before, NULL), 0);
         assert_int_equal(session_check("/proc", child, clock_boottime_ms(), NULL), -EPERM);
         kill(child, SIGKILL);
+        kill(daemon, SIGKILL);
+        waitpid(daemon, &status, 0);
         close(ready[0]);
         close(ready[1]);
 }
@@ -197,10 +252,11 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_ssh_of_root, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_ssh_by_socket, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_sudo_is_no_new_session, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_window_of_old_multiplexer, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_without_a_connection, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_connection_from_the_host_itself, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_console, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_unknown, setup, teardown),
-                cmocka_unit_test(test_this_process),
+                cmocka_unit_test(test_real_processes),
         };
 
         cmocka_set_message_output(CM_OUTPUT_TAP);
