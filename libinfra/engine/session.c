@@ -93,19 +93,22 @@ static bool has_socket(const char *proc, pid_t pid, unsigned long inode)
         return found;
 }
 
+enum { END_MAX = 48 };
+
 /* A line of /proc/net/tcp: "0: 0100007F:0016 0100007F:A3D2 01 ... inode". */
 struct connection {
-        char local[48], remote[48];
+        char local[END_MAX], remote[END_MAX];
         unsigned long inode;
 };
 
 /* IPv4 within IPv6 is IPv4. */
-static void unmap(char *end)
+static void unmap(char end[static END_MAX])
 {
         static const char mapped[] = "0000000000000000FFFF0000";
+        size_t length = strnlen(end, END_MAX - 1), skip = sizeof(mapped) - 1;
 
         if (startswith(end, mapped))
-                memmove(end, end + strlen(mapped), strlen(end + strlen(mapped)) + 1);
+                memmove(end, end + skip, length - skip + 1);
 }
 
 static bool parse_connection(const char *line, struct connection *ret)

@@ -307,6 +307,8 @@ def main():
     if os.geteuid() != 0:
         parser.error("must be root (network namespaces)")
     print(f"kernel {os.uname().release}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.2f}, {arguments.runs} runs")
+    # An ordinary build leaves it out.
+    subprocess.run(["ninja", "--quiet", "-C", arguments.build, "tests/bench/flood"], check=True)
     tools = Tools(arguments.build)
     if arguments.what == "packets":
         bench_packets(tools, arguments.runs, arguments.seconds)

@@ -75,6 +75,30 @@ def prove_reachability():
                f"{address}: open to the internet {open_ports or 'nothing'}, policy {expected or 'nothing'}, of {list(ports)}")
 
 
+def prove_firewall(host):
+    """Explained, changed with a way back, and old rules taken over."""
+    show(host.infractl("firewall", "explain", "any > wiki:80/tcp").stdout)
+    wiki = host.policy / "containers" / "wiki.yaml"
+    right = wiki.read_text()
+    wiki.write_text(right.replace("80/tcp", "8080/tcp"))
+    show(host.infractl("firewall", "apply", "--confirm", "5s", "--yes").stdout)
+    expect(not reachable(WIKI, 80), "a mistake: the wiki cannot be reached")
+    wiki.write_text(right)
+    for _ in range(100):
+        if reachable(WIKI, 80):
+            break
+        time.sleep(0.1)
+    expect(reachable(WIKI, 80), "nobody confirmed it: the ruleset before is back by itself")
+    show(host.infractl("firewall", "status").stdout)
+    old = infrahost.SOURCE / "tests" / "golden" / "ferm"
+    show(host.infractl("import", "ferm", str(old / "infra02" / "ferm.conf"), "--into", str(host.root / "imported")).stdout)
+    # As rules alone nothing has to be taken for granted.
+    host.infractl("import", "ferm", str(old / "infra02" / "ferm.conf"), "--only-rules", "--into", str(host.root / "rules"))
+    equal = host.infractl("firewall", "equal", str(old / "infra02.rules"), str(host.root / "rules"), check=False)
+    show(equal.stdout)
+    expect(equal.returncode == 0, "a ferm configuration of 26 containers, imported, is equal to the rules that ferm itself makes of it")
+
+
 def send_mail(address, subject):
     """A mail handed over by SMTP to a mailbox in the container; True when it was accepted."""
     code = ("import smtplib; s = smtplib.SMTP({!r}, 25, timeout=10); "
@@ -141,6 +165,8 @@ def main():
         step("From the internet: exactly the policy's ports are open")
         prove_reachability()
         expect(send_mail(EMAILOUT, "before-upgrade").returncode == 0, "emailout accepts a mail from the internet")
+        step("The firewall: explained, changed with a way back, and a ferm configuration imported and proven equal")
+        prove_firewall(host)
         step("infractl upgrade trixie, a client asks every service once per 100 ms; webstatic's service will not come up")
         log = str(host.root / "client.log")
         code = upgrade(host, log)

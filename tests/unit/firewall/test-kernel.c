@@ -220,7 +220,7 @@ static void assert_first(const char *chain, const char *rule)
         if (first && startswith(first, "\n\t\ttype "))
                 first = strchr(first + 1, '\n');
         assert_non_null(first);
-        first[1 + strcspn(first + 1, "\n")] = '\0';
+        *strchrnul(first + 1, '\n') = '\0';
         if (!strstr(first, rule))
                 fail_msg("%s begins with %s, not with %s", chain, first, rule);
 }
