@@ -92,6 +92,13 @@ void box_take(struct space *s, fn packets, fn all, struct box *ret)
         ret->packets = diagram_and(&s->d, ret->packets, packets);
 }
 
+static bool is_icmp(struct space *s, const struct box *b)
+{
+        uint8_t protocol[16] = { s->family == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6 };
+
+        return b->parts[FIELD_L4PROTO] == space_range(s, FIELD_L4PROTO, protocol, protocol, FN_TRUE, FN_FALSE);
+}
+
 static void add_part(struct space *s, const struct box *b, enum field f, const char *word, struct str *to)
 {
         fn all;
@@ -102,14 +109,7 @@ static void add_part(struct space *s, const struct box *b, enum field f, const c
         if (b->parts[f] == all)
                 return;
         str_add(to, "%s", word);
-        ranges_text(s, f, b->parts[f], all, to);
-}
-
-static bool is_icmp(struct space *s, const struct box *b)
-{
-        uint8_t protocol[16] = { s->family == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6 };
-
-        return b->parts[FIELD_L4PROTO] == space_range(s, FIELD_L4PROTO, protocol, protocol, FN_TRUE, FN_FALSE);
+        ranges_text(s, f, f == FIELD_SPORT && is_icmp(s, b), b->parts[f], all, to);
 }
 
 void box_describe(struct space *s, const struct box *b, struct str *to)
@@ -122,7 +122,7 @@ void box_describe(struct space *s, const struct box *b, struct str *to)
         bool anything;
 
         for (size_t i = 0; i < ELEMENTS(first); i++) {
-                add_part(s, b, first[i], first[i] == FIELD_SPORT && is_icmp(s, b) ? " type and code " : words[i], to);
+                add_part(s, b, first[i], first[i] == FIELD_SPORT && is_icmp(s, b) ? " type " : words[i], to);
                 if (i == 0 && to->length == start)
                         str_add(to, "anything");
         }

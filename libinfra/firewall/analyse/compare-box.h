@@ -18,7 +18,7 @@ void box_describe(struct space *s, const struct box *b, struct str *to);
 /* One of @packets, as usual as can be; and the limits it takes for granted, or "". */
 void packets_example(struct space *s, fn packets, struct packet *ret, struct str *ret_limits);
 
-/* compare-ranges.c: values of a field's function as text; @all: the values there are. */
-void ranges_text(struct space *s, enum field f, fn values, fn all, struct str *to);
+/* compare-ranges.c: values of a field's function as text; @all: the values there are; @icmp: type and code are in the place of the port. */
+void ranges_text(struct space *s, enum field f, bool icmp, fn values, fn all, struct str *to);
 /* How much of all values it is, 0 .. 1. */
 double diagram_share(const struct diagram *d, fn f);

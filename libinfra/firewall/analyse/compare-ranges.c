@@ -97,6 +97,27 @@ static void add_ranges(struct str *to, enum field f, unsigned width, const struc
                 str_add(to, " and more");
 }
 
+/* Type and code of ICMP as one number: "3", "11-12", "3 code 1-4". */
+static void add_types(struct str *to, const struct ranges *r)
+{
+        for (size_t i = 0; i < r->n && i < RANGES_MAX; i++) {
+                unsigned first = (unsigned)r->first[i], last = (unsigned)r->last[i];
+                bool whole = (first & 0xff) == 0 && (last & 0xff) == 0xff, one = first >> 8 == last >> 8;
+
+                str_add(to, "%s%u", i ? ", " : "", first >> 8);
+                if (whole && !one)
+                        str_add(to, "-%u", last >> 8);
+                else if (!whole && one && first == last)
+                        str_add(to, " code %u", first & 0xff);
+                else if (!whole && one)
+                        str_add(to, " code %u-%u", first & 0xff, last & 0xff);
+                else if (!whole)
+                        str_add(to, " code %u to %u code %u", first & 0xff, last >> 8, last & 0xff);
+        }
+        if (r->n > RANGES_MAX)
+                str_add(to, " and more");
+}
+
 static bool has_code(const struct space *s, enum field f, fn values, size_t code)
 {
         while (!diagram_is_leaf(&s->d, values)) {
@@ -136,7 +157,7 @@ static void states_text(struct space *s, fn values, struct str *to)
         }
 }
 
-void ranges_text(struct space *s, enum field f, fn values, fn all, struct str *to)
+void ranges_text(struct space *s, enum field f, bool icmp, fn values, fn all, struct str *to)
 {
         struct ranges in = {}, out = {};
 
@@ -151,5 +172,8 @@ void ranges_text(struct space *s, enum field f, fn values, fn all, struct str *t
         collect(s, f, values, 0, 0, &in);
         collect(s, f, diagram_and(&s->d, all, diagram_not(&s->d, values)), 0, 0, &out);
         str_add(to, "%s", out.n < in.n ? "not " : "");
-        add_ranges(to, f, s->bits[f], out.n < in.n ? &out : &in);
+        if (icmp)
+                add_types(to, out.n < in.n ? &out : &in);
+        else
+                add_ranges(to, f, s->bits[f], out.n < in.n ? &out : &in);
 }
