@@ -95,9 +95,14 @@ class Oracle:
                 self.public_port(c["addresses"]["internal"], s)
         self.own_rules("nat-prerouting-last")
         self.own_rules("nat-postrouting")
-        if self.by_itself:
+        if self.by_itself and self.leads_elsewhere(pairs):
             self.add("nat", "POSTROUTING", f"-s {BRIDGE} -o br0 -m conntrack --ctstate DNAT -j MASQUERADE")
         self.leaving()
+
+    def leads_elsewhere(self, pairs):
+        """Whether any destination is exchanged: otherwise nobody has to be answered through the host."""
+        return bool(pairs or any("public-port" in s for c in self.p.containers.values() for s in c["services"]) or
+                    any(line[0].startswith(("nat-prerouting", "nat-output")) for line in self.p.by_hand))
 
     def public_port(self, internal, service):
         if "public-port" not in service:
