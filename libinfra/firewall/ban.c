@@ -200,8 +200,8 @@ static int make_way(struct set *have, struct set *gone, struct element *new, uns
                 struct element *old = &have->elements[i];
                 bool inner = within(old, new, size), part = !inner && meet(old, new, size);
 
-                /* Everywhere for an address, at one interface for its network: both can hold. */
-                part = part && !(ban ? is_everywhere(new) && !is_everywhere(old) : lifts);
+                /* One everywhere and one at one interface, neither within the other: both can hold. */
+                part = part && !(ban ? is_everywhere(new) != is_everywhere(old) && !within(new, old, size) : lifts);
                 if (part) {
                         _cleanup_free_ char *text = ban_text(have, old);
 
@@ -209,7 +209,7 @@ static int make_way(struct set *have, struct set *gone, struct element *new, uns
                                                ban ? "%s is banned already; infractl firewall unban it first" : "what is banned is %s; unban that",
                                                text ? text : "?");
                 }
-                if (inner && old->expires_ms > new->expires_ms && new->expires_ms)
+                if (inner && new->expires_ms && (old->expires_ms == 0 || old->expires_ms > new->expires_ms))
                         new->expires_ms = old->expires_ms;
                 if (inner && move(gone, have, i) < 0)
                         return infra_error_oom(reterr);
@@ -273,30 +273,34 @@ static int change(struct firewall *f, int family, struct element *key, bool ban,
         return r;
 }
 
-static int change_again(struct firewall *f, const char *interface, const struct address *a, int64_t for_ms, bool ban, infra_error **reterr)
+struct banning {
+        const char *interface;
+        const struct address *address;
+        int64_t for_ms;
+        bool ban;
+};
+
+static int change_once(struct firewall *f, const void *userdata, infra_error **reterr)
 {
-        enum { RETRIES = 5 };
+        const struct banning *what = userdata;
+        struct element key = element_of(what->interface, what->address);
 
-        for (int i = 0; i < RETRIES; i++) {
-                struct element key = element_of(interface, a);
-                int r;
-
-                key.expires_ms = for_ms;
-                r = change(f, a->family, &key, ban, reterr);
-                if (r != -ERESTART)
-                        return r;
-        }
-        return infra_error_set(reterr, -EBUSY, "somebody else keeps changing the ruleset");
+        key.expires_ms = what->for_ms;
+        return change(f, what->address->family, &key, what->ban, reterr);
 }
 
 int firewall_ban(struct firewall *f, const char *interface, const struct address *a, int64_t for_ms, infra_error **reterr)
 {
-        return change_again(f, interface, a, for_ms, true, reterr);
+        struct banning what = { interface, a, for_ms, true };
+
+        return kernel_retry(f, change_once, &what, reterr);
 }
 
 int firewall_unban(struct firewall *f, const char *interface, const struct address *a, infra_error **reterr)
 {
-        return change_again(f, interface, a, 0, false, reterr);
+        struct banning what = { interface, a, 0, false };
+
+        return kernel_retry(f, change_once, &what, reterr);
 }
 
 /* The prefix that a range is; an odd one, put in by hand, by its first address. */

@@ -214,14 +214,20 @@ struct chain *compile_chain(struct table *t, const char *name, const char *type,
         return c ? c : table_add_chain(t, name, type, hook, priority, drops);
 }
 
+/* Before what is limited, if anything is: the host does not limit itself. */
+static int add_loopback(struct chain *c, bool here)
+{
+        return !here || match_interface(chain_add_rule(c, VERDICT_ACCEPT, NULL), FIELD_IIFNAME, "lo") ? 0 : -ENOMEM;
+}
+
 /* With `only-rules` nothing passes by itself. */
 static int add_input(struct table *t, const infra_estate *e, infra_diags *diags)
 {
         struct chain *c = table_add_chain(t, "input", "filter", NF_INET_LOCAL_IN, 0, true);
         bool only = e->filter.only_rules;
 
-        if (!c || (!only && (add_established(t, c, e) < 0 || !match_interface(chain_add_rule(c, VERDICT_ACCEPT, NULL), FIELD_IIFNAME, "lo") ||
-                             compile_icmp(t, c) < 0 || add_invalid(c) < 0)))
+        if (!c || (!only && (add_loopback(c, e->filter.icmp_limit.count > 0) < 0 || add_established(t, c, e) < 0 ||
+                             add_loopback(c, e->filter.icmp_limit.count == 0) < 0 || compile_icmp(t, c) < 0 || add_invalid(c) < 0)))
                 return -ENOMEM;
         if (rules_add(t, c, e, RULE_INPUT, diags) < 0 || limit_add_services(t, c, e, true) < 0 || opening_rules(t, c, &shape_host) < 0 ||
             rules_add(t, c, e, RULE_INPUT_LAST, diags) < 0)

@@ -132,13 +132,13 @@ static void diff_chains(struct str *s, const struct table *have, const struct ta
 
                 if (other && chain_same_hook(c, other))
                         diff_chain(s, have, c, want, other);
-                else
+                else if (other || !chain_is_idle(c))
                         add_whole(s, '-', c->drops ? "chain, policy drop," : "chain", c->name, c->n_rules, "rules");
         }
         for (size_t i = 0; want && i < want->n_chains; i++) {
                 const struct chain *c = &want->chains[i], *other = have ? table_chain(have, c->name) : NULL;
 
-                if (!other || !chain_same_hook(c, other))
+                if (other ? !chain_same_hook(c, other) : !chain_is_idle(c))
                         add_whole(s, '+', c->drops ? "chain, policy drop," : "chain", c->name, c->n_rules, "rules");
         }
 }

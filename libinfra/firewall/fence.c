@@ -101,15 +101,22 @@ static int jumps_stand(struct firewall *f, infra_error **reterr)
         return r < 0 ? r : stand < 0 ? infra_error_oom(reterr) : stand > 0;
 }
 
-int firewall_fence_closed(struct firewall *f, const struct container *c, bool *ret_closed, infra_error **reterr)
+/* What is asked, and the answer. */
+struct closed {
+        const struct container *container;
+        bool *ret;
+};
+
+static int closed_once(struct firewall *f, const void *userdata, infra_error **reterr)
 {
+        const struct closed *what = userdata;
         size_t in = 0, of = 0;
         int r = 0;
 
         for (size_t i = 0; r >= 0 && i < RULESET_TABLES * ELEMENTS(fence_sets); i++) {
                 struct fenced x = {};
 
-                r = read_fenced(f, table_families[i / ELEMENTS(fence_sets)], i % ELEMENTS(fence_sets), c, &x, reterr);
+                r = read_fenced(f, table_families[i / ELEMENTS(fence_sets)], i % ELEMENTS(fence_sets), what->container, &x, reterr);
                 in += x.there;
                 of += x.own.n_elements;
                 fenced_done(&x);
@@ -119,8 +126,15 @@ int firewall_fence_closed(struct firewall *f, const struct container *c, bool *r
         else if (r >= 0)
                 r = 0;
         if (r >= 0)
-                *ret_closed = r > 0;
+                *what->ret = r > 0;
         return r < 0 ? r : 0;
+}
+
+int firewall_fence_closed(struct firewall *f, const struct container *c, bool *ret_closed, infra_error **reterr)
+{
+        struct closed what = { .container = c, .ret = ret_closed };
+
+        return kernel_retry(f, closed_once, &what, reterr);
 }
 
 struct fencing {
@@ -166,7 +180,7 @@ static int fence_once(struct firewall *f, const void *userdata, infra_error **re
                         r = moment_change(f, &b, table_families[t], chains[t][i], closed, reterr);
         }
         batch_end(&b);
-        return r < 0 || b.n_origins == 0 ? r : kernel_commit(f, &b, reterr);
+        return r < 0 || (b.n_origins == 0 && !b.failed) ? r : kernel_commit(f, &b, reterr);
 }
 
 int firewall_fence(struct firewall *f, const struct container *c, bool closed, infra_error **reterr)

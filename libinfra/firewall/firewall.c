@@ -10,11 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/array.h"
+#include "base/clock.h"
 #include "base/str.h"
 #include "firewall/kernel.h"
 
-enum { RETRIES = 5 };
+enum { RETRIES = 20 };
 
 static const int table_families[RULESET_TABLES] = { NFPROTO_INET, NFPROTO_BRIDGE };
 
@@ -32,8 +32,31 @@ static int read_any(struct firewall *f, struct ruleset *r, bool *ret_found, infr
         return 0;
 }
 
-int firewall_read(struct firewall *f, struct ruleset **ret, infra_error **reterr)
+int kernel_retry(struct firewall *f, int (*once)(struct firewall *f, const void *what, infra_error **reterr), const void *what,
+                 infra_error **reterr)
 {
+        for (int i = 0; i < RETRIES; i++) {
+                _cleanup_error_ infra_error *error = NULL;
+                int r = once(f, what, &error);
+
+                if (r == -ERESTART || r == -EINTR) {
+                        clock_sleep_ms(i);
+                        continue;
+                }
+                if (r < 0 && reterr)
+                        *reterr = TAKE_PTR(error);
+                return r;
+        }
+        return infra_error_set(reterr, -EBUSY, "somebody else keeps changing the ruleset");
+}
+
+struct reading {
+        struct ruleset **ret;
+};
+
+static int read_once(struct firewall *f, const void *userdata, infra_error **reterr)
+{
+        const struct reading *what = userdata;
         struct ruleset *r = ruleset_new();
         bool found = false;
         int x = r ? read_any(f, r, &found, reterr) : infra_error_oom(reterr);
@@ -41,8 +64,15 @@ int firewall_read(struct firewall *f, struct ruleset **ret, infra_error **reterr
         if (x < 0 || !found)
                 r = ruleset_free(r);
         if (x >= 0)
-                *ret = r;
+                *what->ret = r;
         return x;
+}
+
+int firewall_read(struct firewall *f, struct ruleset **ret, infra_error **reterr)
+{
+        struct reading what = { ret };
+
+        return kernel_retry(f, read_once, &what, reterr);
 }
 
 static int load_once(struct firewall *f, const struct ruleset *wanted, infra_error **reterr)
@@ -64,22 +94,6 @@ static int load_once(struct firewall *f, const struct ruleset *wanted, infra_err
         r = kernel_commit(f, &b, reterr);
         ruleset_free(have);
         return r;
-}
-
-int kernel_retry(struct firewall *f, int (*once)(struct firewall *f, const void *what, infra_error **reterr), const void *what,
-                 infra_error **reterr)
-{
-        for (int i = 0; i < RETRIES; i++) {
-                _cleanup_error_ infra_error *error = NULL;
-                int r = once(f, what, &error);
-
-                if (r == -ERESTART || r == -EINTR)
-                        continue;
-                if (r < 0 && reterr)
-                        *reterr = TAKE_PTR(error);
-                return r;
-        }
-        return infra_error_set(reterr, -EBUSY, "somebody else keeps changing the ruleset");
 }
 
 static int load(struct firewall *f, const void *what, infra_error **reterr)

@@ -32,6 +32,12 @@ static bool chain_stays(const struct chain *c, const struct table *other)
         return o && chain_same_hook(c, o);
 }
 
+/* A chain of translations that is not wanted any more: it is emptied, and stays for the sake of open connections. */
+static bool translates(const struct chain *c, const struct table *want)
+{
+        return c->type && streq(c->type, "nat") && !c->drops && !table_chain(want, c->name);
+}
+
 static const struct set *set_staying(const struct set *s, const struct table *other)
 {
         const struct set *o = table_set(other, s->name);
@@ -110,7 +116,7 @@ static void batch_clear(struct batch *b, const struct table *have, const struct 
                         batch_delete(b, have->family, NFT_MSG_DELSET, "the end of set", s->name);
         }
         for (size_t i = 0; i < have->n_chains; i++)
-                if (!is_anonymous(have->chains[i].name) && !chain_stays(&have->chains[i], want))
+                if (!is_anonymous(have->chains[i].name) && !chain_stays(&have->chains[i], want) && !translates(&have->chains[i], want))
                         batch_delete(b, have->family, NFT_MSG_DELCHAIN, "the end of chain", have->chains[i].name);
 }
 

@@ -180,6 +180,11 @@ bool chain_same_hook(const struct chain *a, const struct chain *b)
         return streq(a->type, b->type) && a->hook == b->hook && a->priority == b->priority && a->drops == b->drops;
 }
 
+bool chain_is_idle(const struct chain *c)
+{
+        return c->type && streq(c->type, "nat") && !c->drops && c->n_rules == 0;
+}
+
 unsigned set_field_offset(const struct set *s, size_t i)
 {
         unsigned offset = 0;

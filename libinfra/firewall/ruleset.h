@@ -440,6 +440,11 @@ int field_bit(const uint8_t value[static 16]);
 
 /* Whether both are only jumped to, or base chains at the same place with the same policy. */
 bool chain_same_hook(const struct chain *a, const struct chain *b);
+/*
+ * A base chain of translations without a rule. It says nothing, but the kernel forgets all translations of open connections
+ * with the last chain of that type: so it stays until the next boot.
+ */
+bool chain_is_idle(const struct chain *c);
 
 unsigned set_key_size(const struct set *s);
 /* Where the i-th field of the key begins. */

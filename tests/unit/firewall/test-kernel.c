@@ -191,6 +191,40 @@ static void test_unload(void **state)
         assert_null(have);
 }
 
+/* Without translations there are no chains for them; those that are there stay, empty, or open connections would be cut. */
+static void test_translations_come_and_go(void **state)
+{
+        struct fixture *f = fixture(state);
+        _cleanup_estate_ infra_estate *e = sample_estate();
+        _cleanup_free_ char *list = NULL;
+        struct ruleset *plain;
+
+        for (size_t i = 0; i < e->n_zones; i++)
+                e->zones[i].translate = TRANSLATE_NONE;
+        for (size_t i = 0; i < e->n_containers; i++) {
+                e->containers[i].internet = e->containers[i].intranet = (struct address){};
+                for (size_t k = 0; k < e->containers[i].n_services; k++)
+                        e->containers[i].services[k].public_port = 0;
+        }
+        plain = sample_ruleset(e);
+        assert_null(table_chain(&plain->tables[0], "prerouting"));
+        assert_null(table_chain(&plain->tables[0], "postrouting"));
+        load(f, f->wanted);
+        for (int i = 0; i < 2; i++) {
+                load(f, plain);
+                assert_loaded(f, plain);
+        }
+        list = nft("--", "list chain inet infra postrouting");
+        assert_non_null(strstr(list, "type nat hook postrouting"));
+        assert_null(strstr(list, "snat"));
+        load(f, f->wanted);
+        assert_loaded(f, f->wanted);
+        assert_int_equal(firewall_unload(f->firewall, NULL), 0);
+        load(f, plain);
+        assert_loaded(f, plain);
+        ruleset_free(plain);
+}
+
 static void test_fence(void **state)
 {
         struct fixture *f = fixture(state);
@@ -579,6 +613,18 @@ static void test_bans(void **state)
         assert_int_equal(firewall_unban(f->firewall, NULL, &net, NULL), -ENOENT);
         assert_int_equal(firewall_unban(f->firewall, NULL, &six, NULL), 0);
         assert_int_equal(count_bans(f), 0);
+        /* Without an end is the longest, and one everywhere does not keep a network at one interface from being banned. */
+        assert_int_equal(firewall_ban(f->firewall, NULL, &one, 0, NULL), 0);
+        assert_int_equal(firewall_ban(f->firewall, "eno1", &net, 60000, NULL), 0);
+        assert_int_equal(count_bans(f), 2);
+        assert_int_equal(firewall_unban(f->firewall, "eno1", &net, NULL), 0);
+        assert_int_equal(firewall_ban(f->firewall, NULL, &net, 60000, NULL), 0);
+        free(bans);
+        bans = NULL;
+        assert_int_equal(firewall_bans(f->firewall, &bans, &n, NULL), 0);
+        assert_int_equal(n, 1);
+        assert_int_equal(bans[0].left_ms, 0);
+        assert_int_equal(firewall_unban(f->firewall, NULL, &net, NULL), 0);
         assert_int_equal(firewall_ban(f->firewall, NULL, &one, 200, NULL), 0);
         clock_sleep_ms(600);
         assert_int_equal(count_bans(f), 0);
@@ -714,6 +760,7 @@ int main(void)
                 cmocka_unit_test(test_round_trip_of_examples),
                 cmocka_unit_test(test_text_of_what_is_loaded),
                 cmocka_unit_test(test_unload),
+                cmocka_unit_test(test_translations_come_and_go),
                 cmocka_unit_test(test_fence),
                 cmocka_unit_test(test_fence_stands_first_while_closed),
                 cmocka_unit_test(test_bans_stand_first_while_there_are_any),
