@@ -92,8 +92,7 @@ def machine(whole):
         m.firewall("revert")
     m.run("nft delete table inet infra; nft delete table bridge infra", check=False)
     m.apply(KEPT, CLOSED)
-    wait(lambda: reached(KEPT))
-    assert reached(CLOSED)
+    wait(lambda: reached(KEPT) and reached(CLOSED))
     return m
 
 
@@ -110,6 +109,8 @@ class Knocking(threading.Thread):
             self.opened += reached(self.port, self.source, 0.05)
 
     def end(self):
+        """After some tries: a boot may be over before there were any."""
+        wait(lambda: self.asked > 5)
         self.over = True
         self.join()
 
@@ -146,7 +147,7 @@ def test_port_that_is_not_open_is_never_reached_while_it_boots(machine):
     machine.reboot(knocking.start)
     wait(lambda: reached(KEPT))
     knocking.end()
-    assert knocking.opened == 0 and knocking.asked > 5
+    assert knocking.opened == 0
 
 
 def test_what_waits_at_a_reboot_goes_back(machine):
@@ -194,7 +195,7 @@ def test_without_its_generation_the_host_lets_operators_in(machine, how):
     knocking = Knocking(KEPT, STRANGER)
     machine.reboot(knocking.start)
     knocking.end()
-    assert knocking.opened == 0 and knocking.asked > 5
+    assert knocking.opened == 0
     assert_rescued(machine, how == "all removed")
 
 
@@ -276,7 +277,7 @@ def test_infrad_is_ready_when_it_answers(machine):
 
 def test_infrad_comes_back(machine):
     """Killed, and stopped for longer than its watchdog waits."""
-    machine.write("/etc/systemd/system/infrad.service.d/soon.conf", "[Service]\nWatchdogSec=1\nRestartSec=100ms\n")
+    machine.write("/etc/systemd/system/infrad.service.d/soon.conf", "[Service]\nWatchdogSec=2\nRestartSec=100ms\n")
     machine.run("systemctl daemon-reload; systemctl restart infrad")
     try:
         for signal, result in (("KILL", "signal"), ("STOP", "watchdog")):
@@ -289,7 +290,7 @@ def test_infrad_comes_back(machine):
             machine.run("kill -KILL $(systemctl show --value -p MainPID infrad)")
             wait(lambda: main_pid(machine) not in (0, last), 5, "it has been killed too often")
         last = main_pid(machine)
-        machine.run("sleep 2.5")
+        machine.run("sleep 4.5")
         assert main_pid(machine) == last, "its own watchdog is content with it"
     finally:
         machine.path("/etc/systemd/system/infrad.service.d/soon.conf").unlink()
@@ -299,12 +300,12 @@ def test_infrad_comes_back(machine):
 @pytest.mark.parametrize("what", ["systemctl stop infrad", "systemctl restart infrad", "systemctl kill -s KILL infrad; systemctl stop infrad",
                                   "echo 1 > /sys/fs/cgroup/system.slice/infrad.service/cgroup.kill; systemctl stop infrad"])
 def test_change_goes_back_whatever_systemd_does_to_infrad(machine, what):
-    machine.apply(KEPT, confirm="3s")
+    machine.apply(KEPT, confirm="6s")
     assert not reached(CLOSED)
     guard = machine.state_file("pending")["guard"]
     machine.run(what)
     assert machine.run(f"cat /proc/{guard}/comm").stdout == "infra-deadman\n"
-    wait(lambda: reached(CLOSED), 6)
+    wait(lambda: reached(CLOSED), 12)
     wait(lambda: not machine.waits())
     assert "nobody confirmed it in time; generation" in machine.state_file("last")["why"]
     machine.run("systemctl start infrad")
@@ -315,11 +316,12 @@ def test_change_goes_back_when_the_session_it_came_from_is_killed(machine):
     """As logind does it with KillUserProcesses=yes, or an administrator with a scope."""
     machine.run("systemctl stop infrad")
     machine.want(KEPT)
-    machine.run("systemd-run --quiet --scope --unit=session-x sh -c 'infractl firewall apply --local --yes --confirm 3s; exec sleep 100' "
-                "> /dev/null 2>&1 & for i in $(seq 100); do test -e /var/lib/infra/firewall/pending && break; sleep 0.05; done; sleep 0.3")
-    assert not reached(CLOSED)
+    machine.run("systemd-run --quiet --scope --unit=session-x sh -c 'infractl firewall apply --local --yes --confirm 6s; exec sleep 100' "
+                "> /dev/null 2>&1 & for i in $(seq 100); do test -e /var/lib/infra/firewall/pending && break; sleep 0.05; done")
+    # It waits from before the load on.
+    wait(lambda: not reached(CLOSED), 4)
     machine.run("systemctl kill --kill-who=all -s KILL session-x.scope")
-    wait(lambda: reached(CLOSED), 6)
+    wait(lambda: reached(CLOSED), 12)
     wait(lambda: not machine.waits())
 
 
