@@ -23,7 +23,7 @@ enum { NAME_SIZE = 16 };
 
 static const enum field addresses[] = { FIELD_IP_SADDR, FIELD_IP6_SADDR };
 
-/* The list of bans; @set: one of the two sets in the kernel, with @at the interface. */
+/* The list of bans; describe_set(): one of the two sets in the kernel, @at the one with interfaces. */
 static void describe(struct set *s, int family)
 {
         *s = (struct set){ .interval = true, .timeout = true };
@@ -42,13 +42,6 @@ static void describe_set(struct set *s, int family, bool at)
                 s->fields[0] = s->fields[1];
                 s->n_fields = 1;
         }
-}
-
-static void elements_done(struct set *s)
-{
-        for (size_t i = 0; i < s->n_elements; i++)
-                element_done(&s->elements[i]);
-        free(s->elements);
 }
 
 /* All zeroes to all ones is any interface. */
@@ -146,7 +139,7 @@ static int read_bans(struct firewall *f, int family, struct set *ret, infra_erro
                         if (!at)
                                 widen(e);
                 }
-                elements_done(&s);
+                set_done_elements(&s);
         }
         return r;
 }
@@ -225,7 +218,7 @@ static int others_banned(struct firewall *f, int family, bool *ret, infra_error 
         int r = read_bans(f, family == AF_INET ? AF_INET6 : AF_INET, &s, reterr);
 
         *ret = s.n_elements > 0;
-        elements_done(&s);
+        set_done_elements(&s);
         return r;
 }
 
@@ -268,8 +261,8 @@ static int change(struct firewall *f, int family, struct element *key, bool ban,
                 r = others_banned(f, family, &some, reterr);
         if (r >= 0)
                 r = commit(f, family, generation, &gone, ban ? &new : NULL, some, reterr);
-        elements_done(&have);
-        elements_done(&gone);
+        set_done_elements(&have);
+        set_done_elements(&gone);
         return r;
 }
 
@@ -338,7 +331,7 @@ int firewall_bans(struct firewall *f, struct ban **ret, size_t *ret_n, infra_err
                         if (!is_everywhere(&s.elements[k]))
                                 memcpy(b->interface, s.elements[k].key, NAME_SIZE);
                 }
-                elements_done(&s);
+                set_done_elements(&s);
         }
         if (r < 0)
                 return r;

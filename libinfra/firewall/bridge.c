@@ -42,7 +42,8 @@ static int add_containers(struct table *t)
 {
         struct chain *c = table_add_chain(t, "containers", NULL, 0, 0, false);
 
-        if (!c || compile_icmp(t, c) < 0 || opening_rules(t, c, &shape_services) < 0 || opening_rules(t, c, &shape_connects) < 0 || bridge_add_opening_drop(c) < 0 ||
+        if (!c || compile_icmp(t, c) < 0 || opening_rules(t, c, &shape_services) < 0 ||
+            opening_rules(t, c, &shape_connects) < 0 || bridge_add_opening_drop(c) < 0 ||
             opening_answers(t, c, &shape_services) < 0 || opening_answers(t, c, &shape_connects) < 0)
                 return -ENOMEM;
         return chain_add_rule(c, VERDICT_DROP, NULL) ? 0 : -ENOMEM;

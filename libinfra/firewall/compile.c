@@ -5,7 +5,7 @@
  *
  * The first rule is "established". Closed fences stand before it, since they must also cut the flows that clients have
  * open, or a mail could still be handed over while the container is being changed; but the rules that lead to them are
- * only there while somebody is fenced (fence.h), and not compiled.
+ * only there while somebody is fenced (moment.h), and not compiled.
  */
 
 #include <errno.h>

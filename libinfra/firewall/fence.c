@@ -21,13 +21,6 @@ static const char *const fence_sets[] = { "fenced4", "fenced6" };
 /* Where the jumps to the fences stand (moment.c). */
 static const char *const chains[RULESET_TABLES][2] = { { "forward", "input" }, { "containers" } };
 
-static void elements_done(struct set *s)
-{
-        for (size_t i = 0; i < s->n_elements; i++)
-                element_done(&s->elements[i]);
-        free(s->elements);
-}
-
 /* A set of that name with the container's address in it; no element when it has none of that family. */
 static int fence_set(struct set *s, size_t i, const struct container *c)
 {
@@ -57,8 +50,8 @@ struct fenced {
 
 static void fenced_done(struct fenced *x)
 {
-        elements_done(&x->own);
-        elements_done(&x->all);
+        set_done_elements(&x->own);
+        set_done_elements(&x->all);
 }
 
 static int read_fenced(struct firewall *f, int family, size_t i, const struct container *c, struct fenced *ret, infra_error **reterr)

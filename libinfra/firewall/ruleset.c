@@ -29,6 +29,13 @@ void element_done(struct element *e)
         free(e->jump);
 }
 
+void set_done_elements(struct set *s)
+{
+        for (size_t i = 0; i < s->n_elements; i++)
+                element_done(&s->elements[i]);
+        free(s->elements);
+}
+
 static void rule_done(struct rule *r)
 {
         free(r->matches);
@@ -57,9 +64,7 @@ void chain_drop_first(struct chain *c, size_t n)
 static void table_done(struct table *t)
 {
         for (size_t i = 0; i < t->n_sets; i++) {
-                for (size_t k = 0; k < t->sets[i].n_elements; k++)
-                        element_done(&t->sets[i].elements[k]);
-                free(t->sets[i].elements);
+                set_done_elements(&t->sets[i]);
                 free(t->sets[i].name);
         }
         for (size_t i = 0; i < t->n_chains; i++)

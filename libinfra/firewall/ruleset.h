@@ -421,6 +421,8 @@ struct rule *chain_add_rule(struct chain *c, enum verdict_kind kind, const char 
 struct match *rule_add_match(struct rule *r, enum match_kind kind, enum field f);
 struct statement *rule_add_statement(struct rule *r, enum statement_kind kind);
 void element_done(struct element *e);
+/* The elements of a set, not the set. */
+void set_done_elements(struct set *s);
 void chain_done(struct chain *c);
 /* The first @n rules go. No rule may be added afterwards. */
 void chain_drop_first(struct chain *c, size_t n);

@@ -80,14 +80,6 @@ RULES = [
 ]
 
 
-@pytest.fixture(scope="module")
-def routers():
-    both = packets.Path(), packets.Path()
-    yield both
-    for p in both:
-        p.close()
-
-
 def both_say(routers, tmp_path, text, sent):
     old, new = routers
     rules, policy = tmp_path / "rules.v4", tmp_path / "policy"

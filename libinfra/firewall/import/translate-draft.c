@@ -84,6 +84,18 @@ struct rule *translate_alternative(struct translate *t, bool none)
         return none ? ARRAY_ADD(s->none, s->n_none) : ARRAY_ADD(s->any, s->n_any);
 }
 
+int translate_change(struct translate *t, enum field f, uint64_t keep, uint64_t flip)
+{
+        struct statement *s = translate_statement(t, STATEMENT_SET);
+
+        if (!s)
+                return -ENOMEM;
+        s->field = f;
+        field_put_number(f, keep, s->mask);
+        field_put_number(f, flip, s->value);
+        return 0;
+}
+
 int translate_choice(struct translate *t)
 {
         struct stage *s = match_stage(t);

@@ -169,18 +169,6 @@ static int add_strip(struct translate *t, const struct module *m)
         return r;
 }
 
-static int change(struct translate *t, enum field f, uint64_t keep, uint64_t flip)
-{
-        struct statement *s = translate_statement(t, STATEMENT_SET);
-
-        if (!s)
-                return -ENOMEM;
-        s->field = f;
-        field_put_number(f, keep, s->mask);
-        field_put_number(f, flip, s->value);
-        return 0;
-}
-
 static int add_ecn(struct translate *t, const struct module *m)
 {
         const struct given *ect = given(m, "--ecn-ip-ect"), *cwr = given(m, "--ecn-tcp-cwr"), *ece = given(m, "--ecn-tcp-ece");
@@ -192,7 +180,7 @@ static int add_ecn(struct translate *t, const struct module *m)
         if (r >= 0 && ect)
                 r = value_number(t, ect, ECN_BITS, &value);
         if (r >= 0 && ect)
-                r = change(t, FIELD_IP_TOS, 0xff & ~ECN_BITS, value);
+                r = translate_change(t, FIELD_IP_TOS, 0xff & ~ECN_BITS, value);
         for (int i = 0; r >= 0 && i < 2; i++) {
                 const struct given *g = i ? ece : cwr;
                 uint64_t bit = i ? ECE : CWR;
@@ -206,7 +194,7 @@ static int add_ecn(struct translate *t, const struct module *m)
         if (r < 0 || !clear)
                 return r;
         r = check_protocol(t, m, false);
-        return r < 0 ? r : change(t, FIELD_TCP_FLAGS, 0xff & ~clear, flip);
+        return r < 0 ? r : translate_change(t, FIELD_TCP_FLAGS, 0xff & ~clear, flip);
 }
 
 /* What a packet has goes to a connection that has none yet, and the other way round. */

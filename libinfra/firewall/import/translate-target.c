@@ -101,18 +101,6 @@ static int add_nflog(struct translate *t, const struct module *m)
         return read_prefix(t, given(m, "--nflog-prefix"), 63, s);
 }
 
-static int change(struct translate *t, enum field f, uint64_t keep, uint64_t flip)
-{
-        struct statement *s = translate_statement(t, STATEMENT_SET);
-
-        if (!s)
-                return -ENOMEM;
-        s->field = f;
-        field_put_number(f, keep, s->mask);
-        field_put_number(f, flip, s->value);
-        return 0;
-}
-
 /* What --set-mark and its kin do: which bits stay, which then turn. */
 static int set_mark(struct translate *t, const struct given *g, enum field f)
 {
@@ -122,14 +110,14 @@ static int set_mark(struct translate *t, const struct given *g, enum field f)
         if (r < 0)
                 return r;
         if (streq(g->name, "--set-xmark"))
-                return change(t, f, ~mask & UINT32_MAX, value);
+                return translate_change(t, f, ~mask & UINT32_MAX, value);
         if (streq(g->name, "--set-mark"))
-                return change(t, f, ~(mask | value) & UINT32_MAX, value);
+                return translate_change(t, f, ~(mask | value) & UINT32_MAX, value);
         if (strchr(g->value, '/'))
                 return value_wrong(t, g);
         if (streq(g->name, "--and-mark"))
-                return change(t, f, value, 0);
-        return streq(g->name, "--or-mark") ? change(t, f, ~value & UINT32_MAX, value) : change(t, f, UINT32_MAX, value);
+                return translate_change(t, f, value, 0);
+        return streq(g->name, "--or-mark") ? translate_change(t, f, ~value & UINT32_MAX, value) : translate_change(t, f, UINT32_MAX, value);
 }
 
 static int add_mark(struct translate *t, const struct module *m)
@@ -218,7 +206,7 @@ static int add_tcpmss(struct translate *t, const struct module *m)
                 return value_wrong(t, mss);
         if (t->protocol != IPPROTO_TCP)
                 return translate_complain(t, m->at, "add -p tcp --syn", "TCPMSS needs -p tcp");
-        return change(t, FIELD_TCP_MSS, 0, value);
+        return translate_change(t, FIELD_TCP_MSS, 0, value);
 }
 
 static int add_classify(struct translate *t, const struct module *m)
@@ -229,12 +217,12 @@ static int add_classify(struct translate *t, const struct module *m)
 
         if (!g || sscanf(g->value, "%4x:%4x%n", &major, &minor, &n) != 2 || g->value[n])
                 return g ? value_wrong(t, g) : translate_complain(t, m->at, NULL, "CLASSIFY needs --set-class");
-        return change(t, FIELD_PRIORITY, 0, (uint64_t)major << 16 | minor);
+        return translate_change(t, FIELD_PRIORITY, 0, (uint64_t)major << 16 | minor);
 }
 
 static int change_class(struct translate *t, uint64_t keep, uint64_t flip)
 {
-        return t->from->family == AF_INET ? change(t, FIELD_IP_TOS, keep & 0xff, flip) : change(t, FIELD_IP6_CLASS, 0xf00f | (keep & 0xff) << 4, flip << 4);
+        return t->from->family == AF_INET ? translate_change(t, FIELD_IP_TOS, keep & 0xff, flip) : translate_change(t, FIELD_IP6_CLASS, 0xf00f | (keep & 0xff) << 4, flip << 4);
 }
 
 static int add_tos(struct translate *t, const struct module *m)
@@ -266,7 +254,7 @@ static int add_ttl(struct translate *t, const struct module *m)
         if (!g || !endswith(g->name, "-set"))
                 return translate_complain(t, g ? g->at : m->at, "set it to a value", "only %s --%s-set has a counterpart here", m->type->name,
                                           streq(m->type->name, "TTL") ? "ttl" : "hl");
-        return parse_number(g->value, 255, &value) ? change(t, t->from->family == AF_INET ? FIELD_IP_TTL : FIELD_IP6_HOPLIMIT, 0, value) : value_wrong(t, g);
+        return parse_number(g->value, 255, &value) ? translate_change(t, t->from->family == AF_INET ? FIELD_IP_TTL : FIELD_IP6_HOPLIMIT, 0, value) : value_wrong(t, g);
 }
 
 static int add_bare(struct translate *t, const struct module *m)
@@ -296,7 +284,7 @@ static int add_ct(struct translate *t, const struct module *m)
                         if (streq(g->value, "mark"))
                                 return translate_complain(t, g->at + 1, "a rule for each mark", "nftables makes no zone of a mark of any size");
                         r = value_number(t, g, UINT16_MAX, &zone);
-                        return r < 0 ? r : change(t, zones[i].field, 0, zone);
+                        return r < 0 ? r : translate_change(t, zones[i].field, 0, zone);
                 }
         for (size_t i = 0; i < m->n_given; i++)
                 if (!startswith(m->given[i].name, "--zone") && !streq(m->given[i].name, "--notrack"))

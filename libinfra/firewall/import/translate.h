@@ -114,6 +114,8 @@ void translate_draft_done(struct translate *t);
 /* NULL when memory is out. A match goes behind the statements before it. */
 struct match *translate_match(struct translate *t, enum match_kind kind, enum field f, bool negated);
 struct statement *translate_statement(struct translate *t, enum statement_kind kind);
+/* The field becomes what of it @keep lets stay, with @flip turned. */
+int translate_change(struct translate *t, enum field f, uint64_t keep, uint64_t flip);
 /* A rule that does something where all matches so far fit, whatever those behind it say. */
 struct rule *translate_act(struct translate *t);
 /* A rule to add one match to, one of several of which one (@none: none) must fit. */
