@@ -95,7 +95,7 @@ static void check_chain(json_t *findings, const struct foreign *f, const struct 
                     look, mend);
 }
 
-static void check_legacy(json_t *findings, const struct legacy_table *t)
+static void check_legacy(json_t *findings, const struct xtables_table *t)
 {
         const char *tool = t->family == NFPROTO_IPV6 ? "ip6tables-legacy" : "iptables-legacy";
         _cleanup_free_ char *subject = path_join("%s table %s", tool, t->name);

@@ -192,7 +192,7 @@ int foreign_read(struct firewall *f, struct foreign *ret, infra_error **reterr)
                 r = kernel_ask(f, questions[i].type, NFPROTO_UNSPEC, NLM_F_DUMP, NULL, NULL, questions[i].each, &d);
         if (r < 0)
                 return infra_error_set(reterr, r, "cannot read the rulesets: %s", strerror(-r));
-        if (d.oom || legacy_read(&ret->legacy, &ret->n_legacy) < 0)
+        if (d.oom || xtables_read(&ret->legacy, &ret->n_legacy) < 0)
                 return infra_error_oom(reterr);
         spread(ret);
         return 0;

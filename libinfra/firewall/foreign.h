@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "firewall/firewall.h"
-#include "firewall/legacy.h"
+#include "firewall/xtables.h"
 
 struct foreign_chain {
         int family;        /* NFPROTO_* */
@@ -28,7 +28,7 @@ struct foreign {
         size_t n_chains;
         bool ours;         /* our tables are there */
         bool dormant;      /* and switched off */
-        struct legacy_table *legacy;
+        struct xtables_table *legacy;
         size_t n_legacy;
 };
 

@@ -5,7 +5,7 @@
  * target and of the next entry (linux/netfilter_ipv4/ip_tables.h). The chains that packets enter by end at `underflow`.
  */
 
-#include "firewall/legacy.h"
+#include "firewall/xtables.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -47,7 +47,7 @@ static bool is_policy(const struct ipt_getinfo *info, size_t at)
         return false;
 }
 
-static void look_at_target(const struct xt_entry_target *t, bool policy, struct legacy_table *ret)
+static void look_at_target(const struct xt_entry_target *t, bool policy, struct xtables_table *ret)
 {
         const char *name = t->u.user.name;
 
@@ -61,7 +61,7 @@ static void look_at_target(const struct xt_entry_target *t, bool policy, struct 
         ret->translates = ret->translates || strstr(name, "NAT") || streq(name, "MASQUERADE") || streq(name, "REDIRECT") || streq(name, "NETMAP");
 }
 
-static bool look_at_entries(const struct family *f, const struct ipt_getinfo *info, const char *entries, struct legacy_table *ret)
+static bool look_at_entries(const struct family *f, const struct ipt_getinfo *info, const char *entries, struct xtables_table *ret)
 {
         for (size_t at = 0; at < info->size;) {
                 uint16_t target, next;
@@ -78,7 +78,7 @@ static bool look_at_entries(const struct family *f, const struct ipt_getinfo *in
         return true;
 }
 
-static bool look_at_table(const struct family *f, int fd, struct legacy_table *ret)
+static bool look_at_table(const struct family *f, int fd, struct xtables_table *ret)
 {
         struct ipt_getinfo info = {};
         socklen_t size = sizeof(info);
@@ -100,7 +100,7 @@ static bool look_at_table(const struct family *f, int fd, struct legacy_table *r
         return known;
 }
 
-static int read_family(const struct family *f, struct legacy_table **tables, size_t *n)
+static int read_family(const struct family *f, struct xtables_table **tables, size_t *n)
 {
         _cleanup_close_ int fd = socket(f->domain, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
         _cleanup_free_ char *text = NULL;
@@ -108,14 +108,14 @@ static int read_family(const struct family *f, struct legacy_table **tables, siz
         if (file_read(AT_FDCWD, f->names, NAMES_MAX, &text, NULL) < 0)
                 return 0;
         for (char *p = text, *word; (word = strsep(&p, "\n"));) {
-                struct legacy_table *t;
+                struct xtables_table *t;
 
                 if (!*word || strlen(word) >= sizeof(t->name))
                         continue;
                 t = ARRAY_ADD(*tables, *n);
                 if (!t)
                         return -ENOMEM;
-                *t = (struct legacy_table){ .family = f->family };
+                *t = (struct xtables_table){ .family = f->family };
                 strcpy(t->name, word);
                 t->refuses = !look_at_table(f, fd, t) || t->refuses;
         }
@@ -124,14 +124,14 @@ static int read_family(const struct family *f, struct legacy_table **tables, siz
 
 static int compare(const void *a, const void *b)
 {
-        const struct legacy_table *x = a, *y = b;
+        const struct xtables_table *x = a, *y = b;
 
         return x->family != y->family ? x->family - y->family : strcmp(x->name, y->name);
 }
 
-int legacy_read(struct legacy_table **ret, size_t *ret_n)
+int xtables_read(struct xtables_table **ret, size_t *ret_n)
 {
-        struct legacy_table *tables = NULL;
+        struct xtables_table *tables = NULL;
         size_t n = 0;
 
         for (size_t i = 0; i < ELEMENTS(families); i++)

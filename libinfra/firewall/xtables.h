@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-struct legacy_table {
+struct xtables_table {
         int family; /* NFPROTO_IPV4 or NFPROTO_IPV6 */
         char name[32];
         bool drops;      /* policy of one of its chains */
@@ -15,4 +15,4 @@ struct legacy_table {
 };
 
 /* Those that are loaded, to be freed; one that cannot be read counts as one that refuses. Loads no module. 0 or -ENOMEM. */
-int legacy_read(struct legacy_table **ret, size_t *ret_n);
+int xtables_read(struct xtables_table **ret, size_t *ret_n);
